@@ -1,0 +1,163 @@
+// Package memory is the backend that keeps ticket keys in this process alone:
+// random keys, rotated by time, never stored. A restart accepts no older
+// ticket.
+package memory
+
+import (
+	"errors"
+	"time"
+
+	"github.com/go-stek/stek/backend"
+	"github.com/go-stek/stek/internal/securemem"
+	"github.com/go-stek/stek/ticketkey"
+)
+
+// Config says how often keys rotate and how long tickets live. The zero Config
+// means 6 hours each.
+type Config = ticketkey.Schedule
+
+// A Source makes random 256-bit keys on schedule. Its secrets lie in locked
+// memory outside the Go heap. It belongs to one keystore.
+type Source struct {
+	schedule ticketkey.Schedule
+	random   func([]byte) error
+	keys     []heldKey // newest first
+}
+
+// heldKey is a key and the memory that its secrets lie in.
+type heldKey struct {
+	ticketkey.Key
+	memory *securemem.Buffer
+}
+
+// New returns a Source for config, or an error that says what in it is out of
+// range.
+func New(config Config) (*Source, error) {
+	schedule, err := config.Complete()
+	if err != nil {
+		return nil, err
+	}
+	return &Source{schedule: schedule, random: securemem.Random}, nil
+}
+
+// Clock is the boot clock: the keys mean nothing outside this process.
+func (s *Source) Clock() backend.Clock { return backend.BootClock }
+
+// Lifetime is how long a ticket can be decrypted after its issue.
+func (s *Source) Lifetime() time.Duration { return s.schedule.Lifetime }
+
+// Changed is nil: only time changes the keys.
+func (s *Source) Changed() <-chan struct{} { return nil }
+
+// Keys destroys the keys that have expired, makes the next key when its lead
+// begins, and returns the keys in force. If the operating system has no random
+// bytes it returns the error; the current key then encrypts for half a
+// rotation more.
+func (s *Source) Keys(now ticketkey.Now) (ticketkey.Set, time.Time, error) {
+	s.destroyExpired(now)
+	if next := s.nextBegin(now); !now.Low.Before(next.Add(-s.schedule.Lead())) {
+		if err := s.add(next); err != nil {
+			return ticketkey.Set{}, time.Time{}, err
+		}
+	}
+	set, err := s.set()
+	return set, s.nextEvent(), err
+}
+
+// Rotate makes the upcoming key current at now, or a new one if there is none.
+func (s *Source) Rotate(now ticketkey.Now) error {
+	s.destroyExpired(now)
+	if len(s.keys) == 0 || !now.Low.Before(s.keys[0].NotBefore) {
+		return s.add(now.Low)
+	}
+	s.schedule.Window(&s.keys[0].Key, now.Low)
+	s.supersede(now.Low)
+	return nil
+}
+
+// Close wipes all keys.
+func (s *Source) Close() error {
+	for _, k := range s.keys {
+		k.memory.Free()
+	}
+	s.keys = nil
+	return nil
+}
+
+func (s *Source) destroyExpired(now ticketkey.Now) {
+	kept := s.keys[:0]
+	for _, k := range s.keys {
+		if k.StateAt(now) == ticketkey.Expired {
+			k.memory.Free()
+			continue
+		}
+		kept = append(kept, k)
+	}
+	clear(s.keys[len(kept):])
+	s.keys = kept
+}
+
+// nextBegin is when the key after the newest begins: at once if there is none
+// or if its turn has been missed, as after a suspend.
+func (s *Source) nextBegin(now ticketkey.Now) time.Time {
+	if len(s.keys) == 0 {
+		return now.Low
+	}
+	next := s.keys[0].NotBefore.Add(s.schedule.Rotation)
+	if next.Before(now.Low) {
+		return now.Low
+	}
+	return next
+}
+
+// nextEvent is when Keys has something to do: make a key or destroy one.
+func (s *Source) nextEvent() time.Time {
+	next := s.keys[0].NotBefore.Add(s.schedule.Rotation - s.schedule.Lead())
+	for _, k := range s.keys {
+		if k.DecryptUntil.Before(next) {
+			next = k.DecryptUntil
+		}
+	}
+	return next
+}
+
+// add makes a random key that becomes current at begin.
+func (s *Source) add(begin time.Time) error {
+	memory, err := securemem.New(ticketkey.AESSize + ticketkey.HMACSize)
+	if err != nil {
+		return err
+	}
+	secret := memory.Bytes()
+	k := heldKey{memory: memory, Key: ticketkey.Key{
+		AESKey:  secret[:ticketkey.AESSize:ticketkey.AESSize],
+		HMACKey: secret[ticketkey.AESSize:],
+	}}
+	if err := errors.Join(s.random(k.Name[:]), s.random(secret)); err != nil {
+		memory.Free()
+		return err
+	}
+	s.schedule.Window(&k.Key, begin)
+	s.keys = append([]heldKey{k}, s.keys...)
+	if _, err := s.set(); err != nil { // a weak key, or a name in use
+		s.keys = s.keys[1:]
+		memory.Free()
+		return err
+	}
+	s.supersede(begin)
+	return nil
+}
+
+// supersede ends the encryption windows of all keys but the newest.
+func (s *Source) supersede(begin time.Time) {
+	for i := range s.keys[1:] {
+		s.schedule.Supersede(&s.keys[1+i].Key, begin)
+	}
+}
+
+func (s *Source) set() (ticketkey.Set, error) {
+	keys := make([]ticketkey.Key, len(s.keys))
+	for i, k := range s.keys {
+		keys[i] = k.Key
+	}
+	return ticketkey.NewSet(keys...)
+}

@@ -1,0 +1,352 @@
+package stek
+
+/*
+#cgo CFLAGS: -std=gnu11
+#cgo LDFLAGS: -ldl -lpthread -Wl,-z,now
+
+#include <stdlib.h>
+#include "callback.h"
+
+extern int stekgo_key_current(uintptr_t handle, struct stek_key *out);
+extern int stekgo_key_named(uintptr_t handle, unsigned char *name, struct stek_key *out);
+extern void stekgo_store_released(uintptr_t handle);
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime/cgo"
+	"time"
+	"unsafe"
+
+	"github.com/go-stek/stek/backend"
+	"github.com/go-stek/stek/ticketkey"
+)
+
+// Errors of Attach, Detach and Inspect, for errors.Is.
+var (
+	ErrNil            = errors.New("nil argument")
+	ErrNoLibssl       = errors.New("no libssl in this process")
+	ErrLibrary        = errors.New("libssl is not supported")
+	ErrNotContext     = errors.New("not an SSL_CTX")
+	ErrForeignContext = errors.New("SSL_CTX of another libssl")
+	ErrAttached       = errors.New("SSL_CTX is attached already")
+	ErrNotAttached    = errors.New("SSL_CTX is not attached")
+	ErrOption         = errors.New("option out of range")
+	ErrOpenSSL        = errors.New("OpenSSL refused")
+	ErrClosed         = errors.New("keystore is closed")
+)
+
+var resultErrors = map[C.enum_stekc_result]error{
+	C.STEKC_ERR_NULL:         ErrNil,
+	C.STEKC_ERR_NO_LIBSSL:    ErrNoLibssl,
+	C.STEKC_ERR_LIBRARY:      ErrLibrary,
+	C.STEKC_ERR_NOT_CTX:      ErrNotContext,
+	C.STEKC_ERR_FOREIGN:      ErrForeignContext,
+	C.STEKC_ERR_ATTACHED:     ErrAttached,
+	C.STEKC_ERR_NOT_ATTACHED: ErrNotAttached,
+	C.STEKC_ERR_KIND:         ErrOption,
+	C.STEKC_ERR_OPTION:       ErrOption,
+	C.STEKC_ERR_FETCH:        ErrOption,
+	C.STEKC_ERR_FULL:         ErrOption,
+	C.STEKC_ERR_OPENSSL:      ErrOpenSSL,
+	C.STEKC_ERR_MEMORY:       ErrOpenSSL,
+	C.STEKC_ERR_CLOSED:       ErrClosed,
+}
+
+// Attach makes ctx, the address of an SSL_CTX of any cgo binding, issue and
+// accept session tickets with the keys of ks. It returns what in the
+// configuration of ctx would keep that from being of use.
+//
+// Call it before the first connection on ctx; any goroutine may. ctx holds what
+// it needs of ks until SSL_CTX_free, so either may go first. On an error ctx is
+// unchanged. ctx must stay allocated during the call: runtime.KeepAlive its
+// owner.
+//
+// The pointer is checked as far as that can be done: nil, an address that
+// cannot be read, a freed SSL_CTX whose memory was used again, another struct,
+// an SSL_CTX of a second libssl.
+func Attach(ctx unsafe.Pointer, ks *Keystore, options ...AttachOption) ([]Warning, error) {
+	config := attachConfig{authAgeCap: DefaultAuthAgeCap}
+	for _, option := range options {
+		option(&config)
+	}
+	if config.authAgeCap <= 0 || config.authAgeCap > MaxAuthAgeCap {
+		return nil, fmt.Errorf("attach keystore: %w: authentication-age cap of %v, want more than 0 and at most %v",
+			ErrOption, config.authAgeCap, MaxAuthAgeCap)
+	}
+	if ks == nil {
+		return nil, fmt.Errorf("attach keystore: %w: the keystore is nil", ErrNil)
+	}
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	if ks.closed {
+		return nil, fmt.Errorf("attach keystore: %w", ErrClosed)
+	}
+
+	c := C.struct_stekc_options{
+		policy:          C.int(config.policy),
+		kind:            C.int(config.kind),
+		auth_age_cap:    C.int64_t(config.authAgeCap),
+		library_context: config.libraryContext,
+		window_seconds:  C.int64_t(ks.window / time.Second),
+	}
+	if config.soft {
+		c.soft = 1
+	}
+	if config.properties != "" {
+		c.properties = C.CString(config.properties)
+		defer C.free(unsafe.Pointer(c.properties))
+	}
+	if config.grouped {
+		c.name_group = C.CString(config.nameGroup)
+		defer C.free(unsafe.Pointer(c.name_group))
+	}
+	var report C.struct_stekc_report
+	if err := resultError(C.stekc_attach(ctx, ks.table.store, &c, &report), &report); err != nil {
+		return nil, fmt.Errorf("attach keystore: %w", err)
+	}
+	return warningsOf(&report), nil
+}
+
+// Detach gives ctx back to OpenSSL's built-in keys. No handshake may run on ctx
+// meanwhile. Tickets that ks issued are refused from then on.
+func Detach(ctx unsafe.Pointer) error {
+	var report C.struct_stekc_report
+	if err := resultError(C.stekc_detach(ctx, &report), &report); err != nil {
+		return fmt.Errorf("detach keystore: %w", err)
+	}
+	return nil
+}
+
+// Inspect returns the warnings that Attach would return for ctx now. Call it
+// again after the configuration of ctx has changed.
+func Inspect(ctx unsafe.Pointer, ks *Keystore) ([]Warning, error) {
+	if ks == nil {
+		return nil, fmt.Errorf("inspect SSL_CTX: %w: the keystore is nil", ErrNil)
+	}
+	var report C.struct_stekc_report
+	window := C.int64_t(ks.window / time.Second)
+	if err := resultError(C.stekc_inspect(ctx, window, &report), &report); err != nil {
+		return nil, fmt.Errorf("inspect SSL_CTX: %w", err)
+	}
+	return warningsOf(&report), nil
+}
+
+func resultError(result C.enum_stekc_result, report *C.struct_stekc_report) error {
+	if result == C.STEKC_OK {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", resultErrors[result], C.GoString(&report.detail[0]))
+}
+
+func warningsOf(report *C.struct_stekc_report) []Warning {
+	var list []Warning
+	for _, w := range []struct {
+		bit     C.uint
+		warning Warning
+	}{
+		{C.STEKC_WARN_NO_TICKET, WarnTicketsOff},
+		{C.STEKC_WARN_ANTI_REPLAY, WarnStatefulEarlyData},
+		{C.STEKC_WARN_NUM_TICKETS, WarnNoTickets13},
+		{C.STEKC_WARN_TIMEOUT, WarnTimeout},
+	} {
+		if report.warnings&w.bit != 0 {
+			list = append(list, w.warning)
+		}
+	}
+	return list
+}
+
+// A table is the C side of a keystore: its store and key table.
+type table struct {
+	store *C.struct_stekc_store
+	keys  *C.struct_stekc_table
+}
+
+// newTable makes the C side of ks, and says what protections of its memory the
+// system refused. A user's KeyStore is asked through a handle, which lives
+// until no SSL_CTX holds the store.
+func newTable(ks *Keystore) (*table, []string, error) {
+	clock := C.int(C.STEK_CLOCK_BOTH)
+	if ks.source.Clock() == backend.BootClock {
+		clock = C.STEK_CLOCK_BOOT
+	}
+	var ask C.struct_stekc_ask
+	if ks.user != nil {
+		ask.handle = C.uintptr_t(cgo.NewHandle(ks))
+		ask.current = (*[0]byte)(C.stekgo_key_current)
+		ask.named = (*[0]byte)(C.stekgo_key_named)
+		ask.released = (*[0]byte)(C.stekgo_store_released)
+		if ks.user.asksOnMiss() {
+			ask.on_miss = 1
+		}
+	}
+	var refused C.uint
+	store, err := C.stekc_store_new(clock, &ask, &refused)
+	if store == nil {
+		if ask.handle != 0 {
+			cgo.Handle(ask.handle).Delete()
+		}
+		return nil, nil, fmt.Errorf("make key table: %w", err)
+	}
+	return &table{store, C.stekc_store_table(store)}, refusedNames(refused), nil
+}
+
+func refusedNames(refused C.uint) []string {
+	var names []string
+	for _, protection := range []struct {
+		bit  C.uint
+		name string
+	}{
+		{C.STEK_NOT_LOCKED, "mlock"},
+		{C.STEK_NOT_UNDUMPABLE, "MADV_DONTDUMP"},
+		{C.STEK_NOT_WIPED_ON_FORK, "MADV_WIPEONFORK"},
+	} {
+		if refused&protection.bit != 0 {
+			names = append(names, protection.name)
+		}
+	}
+	return names
+}
+
+// close empties the table and drops this reference to it.
+func (t *table) close() { C.stekc_store_close(t.store) }
+
+// now reads the clocks by which windows begin and end.
+func (t *table) now() ticketkey.Now {
+	now := C.stekc_table_now(t.keys)
+	return ticketkey.Now{Low: time.Unix(0, int64(now.low)), High: time.Unix(0, int64(now.high))}
+}
+
+func (t *table) stage() []C.struct_stek_key {
+	return unsafe.Slice(C.stekc_table_stage(t.keys), C.STEK_MAX_KEYS)
+}
+
+// publish makes keys the keys in force. The caller is the one writer.
+func (t *table) publish(keys []Key) {
+	stage := t.stage()
+	for i, k := range keys {
+		fillKey(&stage[i], k)
+	}
+	C.stekc_table_publish(t.keys, C.size_t(len(keys)))
+}
+
+// keep publishes those of the keys in force at now whose names are in kept.
+func (t *table) keep(kept []publishedKey, now ticketkey.Now) {
+	stage := t.stage()
+	at := C.struct_stek_now{C.int64_t(now.Low.UnixNano()), C.int64_t(now.High.UnixNano())}
+	n := 0
+	for _, k := range kept {
+		name := (*C.uchar)(unsafe.Pointer(&k.Name[0]))
+		switch C.stekc_table_find(t.keys, name, at, &stage[n]) {
+		case C.STEK_UPCOMING, C.STEK_CURRENT, C.STEK_PREVIOUS:
+			n++
+		}
+	}
+	C.stekc_table_publish(t.keys, C.size_t(n))
+}
+
+func (t *table) counts() Stats {
+	count := func(c C.enum_stek_counter) uint64 { return uint64(C.stekc_store_counter(t.store, c)) }
+	return Stats{
+		Issued:           count(C.STEK_COUNT_ISSUED),
+		Renewed:          count(C.STEK_COUNT_RENEWED),
+		Accepted:         count(C.STEK_COUNT_ACCEPTED),
+		AcceptedPrevious: count(C.STEK_COUNT_ACCEPTED_PREVIOUS),
+		Unknown:          count(C.STEK_COUNT_UNKNOWN),
+		Expired:          count(C.STEK_COUNT_EXPIRED),
+		Declined:         count(C.STEK_COUNT_DECLINED),
+		Limited:          count(C.STEK_COUNT_LIMITED),
+		Aged:             count(C.STEK_COUNT_AGED),
+		Errors:           count(C.STEK_COUNT_ERRORS),
+		Asked:            count(C.STEK_COUNT_ASKED),
+	}
+}
+
+// fillKey copies k, a valid key, into out, which C owns and wipes.
+func fillKey(out *C.struct_stek_key, k Key) {
+	*out = C.struct_stek_key{
+		key_size:      C.uint32_t(len(k.AESKey)),
+		not_before:    nanoseconds(k.NotBefore, math.MinInt64),
+		not_after:     nanoseconds(k.NotAfter, math.MaxInt64),
+		decrypt_until: nanoseconds(k.DecryptUntil, math.MaxInt64),
+	}
+	if k.AnyServerName {
+		out.flags = C.STEK_KEY_ANY_NAME
+	}
+	copy(bytesOf(out.name[:]), k.Name[:])
+	copy(bytesOf(out.aes_key[:]), k.AESKey)
+	copy(bytesOf(out.hmac_key[:]), k.HMACKey)
+}
+
+func bytesOf(c []C.uchar) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(&c[0])), len(c))
+}
+
+// nanoseconds is t since 1970, open for the zero time, and the end of the range
+// for what is too far from 1970 for 64 bits (292 years).
+func nanoseconds(t time.Time, open int64) C.int64_t {
+	const limit = math.MaxInt64 / int64(time.Second)
+	switch seconds := t.Unix(); {
+	case t.IsZero():
+		return C.int64_t(open)
+	case seconds >= limit:
+		return math.MaxInt64
+	case seconds <= -limit:
+		return math.MinInt64
+	}
+	return C.int64_t(t.UnixNano())
+}
+
+// stekgo_key_current fills out with the KeyStore's current key. It runs on
+// handshake threads; C owns out and wipes it after use.
+//
+//export stekgo_key_current
+func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.int) {
+	defer errorOnPanic(&result)
+	ks := cgo.Handle(handle).Value().(*Keystore)
+	key, found, err := ks.user.current()
+	return answer(ks, out, key, found, err)
+}
+
+// stekgo_key_named fills out with the KeyStore's key called name, 16 bytes. As
+// stekgo_key_current.
+//
+//export stekgo_key_named
+func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key) (result C.int) {
+	defer errorOnPanic(&result)
+	ks := cgo.Handle(handle).Value().(*Keystore)
+	key, superseded, found, err := ks.user.named(*(*Name)(unsafe.Pointer(name)))
+	result = answer(ks, out, key, found, err)
+	if superseded && result == C.STEK_ASK_FOUND {
+		out.flags |= C.STEK_KEY_SUPERSEDED
+	}
+	return result
+}
+
+// errorOnPanic stops a panic, as of the user's log handler, at the export.
+func errorOnPanic(result *C.int) {
+	if recover() != nil {
+		*result = C.STEK_ASK_ERROR
+	}
+}
+
+func answer(ks *Keystore, out *C.struct_stek_key, key Key, found bool, err error) C.int {
+	ks.health.note("ask KeyStore", err)
+	switch {
+	case err != nil:
+		return C.STEK_ASK_ERROR
+	case !found:
+		return C.STEK_ASK_NONE
+	}
+	fillKey(out, key)
+	return C.STEK_ASK_FOUND
+}
+
+// stekgo_store_released ends the handle: no SSL_CTX can ask any more.
+//
+//export stekgo_store_released
+func stekgo_store_released(handle C.uintptr_t) { cgo.Handle(handle).Delete() }

@@ -1,0 +1,590 @@
+/*
+ * callback.c - the only code that OpenSSL calls: find the key, decide the
+ * verdict, fill the contexts, wipe the copy.
+ *
+ * It runs on handshake threads, many at once on one SSL_CTX, before the client
+ * is authenticated. It takes no lock; it enters Go only for a KeyStore that
+ * must be asked. Source: SSL_CTX_set_tlsext_ticket_key_cb(3), and OpenSSL's
+ * behaviour where that page is silent or wrong (docs/openssl.md).
+ */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Key set-ups and questions to Go that one ClientHello may cause: it can carry
+   1,700 tickets, and none is authenticated yet. */
+enum { BUDGET = 8 };
+
+/* A MAC key is the table's HMAC key, then one tag byte and the name that the
+   ticket is bound to. No server name has a NUL byte, so no two differ only in
+   the zeros with which HMAC pads its key (RFC 2104). */
+enum { TAG_SERVER_NAME = 'n', TAG_GROUP = 'g' };
+
+struct mac_key {
+    size_t size;
+    unsigned char bytes[STEK_HMAC_SIZE + 1 + STEK_GROUP_MAX];
+};
+
+/* A server name as a client sent it, in lower case; size 0 if it sent none. */
+struct server_name {
+    size_t size;
+    unsigned char bytes[STEK_GROUP_MAX];
+};
+
+/* The stamp in a ticket: this mark, then when the client authenticated, in
+   nanoseconds since 1970, most significant byte first. */
+enum { STAMP_MARK_SIZE = 8, STAMP_SIZE = STAMP_MARK_SIZE + 8 };
+static const unsigned char stamp_mark[] = "stek-at1";
+
+/* How far ahead of our clock another host's may have stamped a ticket, ns. */
+#define STAMP_AHEAD (INT64_C(60) * 1000000000)
+
+/* SSL ex_data: the budget spent (a number), and a struct server_name. */
+static int budget_index = -1;
+static int name_index = -1;
+
+static void count(const struct stekc_binding *binding, enum stek_counter counter)
+{
+    atomic_fetch_add_explicit(&binding->store->counter[counter], 1, memory_order_relaxed);
+}
+
+/* ---- verdict ---- */
+
+static int renews(const struct stekc_facts *facts)
+{
+    if (!facts->can_renew)
+        return 0;
+    if (facts->tls13 && facts->policy == STEK_POLICY_CAPPED)
+        return 1;
+    if (facts->tls13 && facts->policy == STEK_POLICY_CURRENT)
+        return facts->state != STEK_PREVIOUS;
+    return facts->state == STEK_PREVIOUS;
+}
+
+enum stek_verdict stekc_verdict(const struct stekc_facts *facts)
+{
+    switch (facts->state) {
+    case STEK_FAILED:
+        if (!facts->soft)
+            return STEK_ERROR;
+        break;
+    case STEK_CURRENT:
+        if (facts->encrypt)
+            return STEK_USE;
+        return renews(facts) ? STEK_RENEW : STEK_USE;
+    case STEK_UPCOMING:
+    case STEK_PREVIOUS:
+        if (facts->encrypt)
+            break;
+        return renews(facts) ? STEK_RENEW : STEK_USE;
+    case STEK_NO_KEY:
+    case STEK_EXPIRED:
+    case STEK_LIMITED:
+        break;
+    }
+    if (facts->encrypt && facts->tls13 && facts->sends_malformed)
+        return STEK_BURN;
+    return STEK_IGNORE;
+}
+
+static int is_tls13(const SSL *ssl)
+{
+    int version = ossl.SSL_version(ssl);
+
+    return version == TLS1_3_VERSION || version == STEKC_DTLS1_3 ||
+           (ossl.SSL_is_quic != NULL && ossl.SSL_is_quic(ssl));
+}
+
+/* ---- the server name that a ticket is bound to ---- */
+
+static void copy_lower(struct server_name *out, const unsigned char *name, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        out->bytes[i] = name[i] >= 'A' && name[i] <= 'Z' ? name[i] + ('a' - 'A') : name[i];
+    out->size = size;
+}
+
+/* offered_name reads the server_name extension of the ClientHello being
+   processed (RFC 6066 section 3). False if there is one that cannot be read. */
+static int offered_name(SSL *ssl, struct server_name *out)
+{
+    const unsigned char *data;
+    size_t size, list, length;
+
+    out->size = 0;
+    if (ossl.SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size) != 1)
+        return 1;
+    if (size < 5)
+        return 0;
+    list = (size_t)data[0] << 8 | data[1];
+    length = (size_t)data[3] << 8 | data[4];
+    if (list != size - 2 || data[2] != TLSEXT_NAMETYPE_host_name || length != size - 5 ||
+        length == 0 || length > sizeof out->bytes)
+        return 0;
+    copy_lower(out, data + 5, length);
+    return 1;
+}
+
+/* remember_name keeps the offered name for the renewal that follows: for a
+   resumed TLS 1.2 session SSL_get_servername no longer tells it. */
+static int remember_name(SSL *ssl)
+{
+    struct server_name *kept = ossl.SSL_get_ex_data(ssl, name_index);
+
+    if (kept == NULL) {
+        kept = calloc(1, sizeof *kept);
+        if (kept == NULL)
+            return 0;
+        if (ossl.SSL_set_ex_data(ssl, name_index, kept) != 1) {
+            free(kept);
+            return 0;
+        }
+    }
+    return offered_name(ssl, kept);
+}
+
+static int accepted_name(SSL *ssl, int tls13, struct server_name *out)
+{
+    const struct server_name *kept = NULL;
+    const char *name;
+    size_t size;
+
+    if (!tls13 && ossl.SSL_session_reused(ssl))
+        kept = ossl.SSL_get_ex_data(ssl, name_index);
+    if (kept != NULL) {
+        *out = *kept;
+        return 1;
+    }
+    name = ossl.SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    size = name != NULL ? strlen(name) : 0;
+    if (size > sizeof out->bytes)
+        return 0;
+    copy_lower(out, (const unsigned char *)name, size);
+    return 1;
+}
+
+static int bound_to_server_name(const struct stekc_binding *binding, const struct stek_key *key)
+{
+    return !(key->flags & STEK_KEY_ANY_NAME) && binding->name_group == NULL;
+}
+
+/* derive_mac_key fills out with the HMAC key for tickets of ssl under key. */
+static int derive_mac_key(const struct stekc_binding *binding, SSL *ssl, int tls13, int encrypt,
+                          const struct stek_key *key, struct mac_key *out)
+{
+    struct server_name name;
+    unsigned char tag = TAG_SERVER_NAME;
+
+    memcpy(out->bytes, key->hmac_key, key->key_size);
+    out->size = key->key_size;
+    if (key->flags & STEK_KEY_ANY_NAME)
+        return 1;
+    if (binding->name_group != NULL) {
+        tag = TAG_GROUP;
+        name.size = strlen(binding->name_group);
+        memcpy(name.bytes, binding->name_group, name.size);
+    } else if (!(encrypt ? accepted_name(ssl, tls13, &name) : offered_name(ssl, &name))) {
+        return 0;
+    }
+    out->bytes[out->size++] = tag;
+    memcpy(out->bytes + out->size, name.bytes, name.size);
+    out->size += name.size;
+    return 1;
+}
+
+/* ---- setting up the contexts ---- */
+
+static int random_bytes(const struct stekc_binding *binding, unsigned char *out, size_t size)
+{
+    if (binding->library_context != NULL)
+        return ossl.RAND_bytes_ex(binding->library_context, out, size, 0) == 1;
+    return ossl.RAND_bytes(out, (int)size) == 1;
+}
+
+static int set_up_mac(const struct stekc_binding *binding, struct stekc_mac mac,
+                      const struct mac_key *key)
+{
+    OSSL_PARAM params[3] = {
+        {OSSL_MAC_PARAM_DIGEST, OSSL_PARAM_UTF8_STRING, (char *)"SHA256", 6, 0},
+        {OSSL_MAC_PARAM_PROPERTIES, OSSL_PARAM_UTF8_STRING, binding->properties, 0, 0},
+        {NULL, 0, NULL, 0, 0},
+    };
+
+    if (mac.hmac != NULL)
+        return ossl.HMAC_Init_ex(mac.hmac, key->bytes, (int)key->size, binding->sha256, NULL) == 1;
+    if (binding->properties != NULL)
+        params[1].data_size = strlen(binding->properties);
+    else
+        params[1] = params[2];
+    return ossl.EVP_MAC_init(mac.evp, key->bytes, key->size, params) == 1;
+}
+
+static int set_up_cipher(const struct stekc_binding *binding, EVP_CIPHER_CTX *cipher,
+                         const struct stek_key *key, const unsigned char *iv, int encrypt)
+{
+    const EVP_CIPHER *aes = key->key_size == STEK_AES_SIZE ? binding->aes256 : binding->aes128;
+
+    if (encrypt)
+        return ossl.EVP_EncryptInit_ex(cipher, aes, NULL, key->aes_key, iv) == 1;
+    return ossl.EVP_DecryptInit_ex(cipher, aes, NULL, key->aes_key, iv) == 1;
+}
+
+/* ---- finding keys ---- */
+
+/* may_ask: a closed store is not asked, nor Go in a process that it did not
+   start in. */
+static int may_ask(const struct stekc_store *store)
+{
+    return !stekc_store_closed(store) && stekc_table_intact(store->table);
+}
+
+static enum stek_state current_key(const struct stekc_binding *binding, struct stek_now now,
+                                   struct stek_key *out)
+{
+    const struct stekc_store *store = binding->store;
+    enum stek_state state = stekc_table_current(store->table, now, out);
+
+    if (state != STEK_NO_KEY || store->ask.current == NULL || !may_ask(store))
+        return state;
+    count(binding, STEK_COUNT_ASKED);
+    switch (store->ask.current(store->ask.handle, out)) {
+    case STEK_ASK_FOUND:
+        return stekc_key_state(out, now) == STEK_CURRENT ? STEK_CURRENT : STEK_NO_KEY;
+    case STEK_ASK_NONE:
+        return STEK_NO_KEY;
+    default:
+        return STEK_FAILED;
+    }
+}
+
+static enum stek_state ask_named(const struct stekc_binding *binding, struct stek_now now,
+                                 const unsigned char *name, struct stek_key *out)
+{
+    const struct stekc_store *store = binding->store;
+    unsigned char copy[STEK_NAME_SIZE];
+    enum stek_state state;
+
+    memcpy(copy, name, sizeof copy); /* name lies in the received message */
+    count(binding, STEK_COUNT_ASKED);
+    switch (store->ask.named(store->ask.handle, copy, out)) {
+    case STEK_ASK_FOUND:
+        state = stekc_key_state(out, now);
+        return state == STEK_CURRENT && out->flags & STEK_KEY_SUPERSEDED ? STEK_PREVIOUS : state;
+    case STEK_ASK_NONE:
+        return STEK_NO_KEY;
+    default:
+        return STEK_FAILED;
+    }
+}
+
+/*
+ * within_budget spends one unit of ssl's budget. The units spent are kept with
+ * the random of the ClientHello they were spent on, so the next ClientHello on
+ * the same SSL starts anew.
+ */
+static int within_budget(SSL *ssl)
+{
+    uintptr_t kept = (uintptr_t)ossl.SSL_get_ex_data(ssl, budget_index);
+    uintptr_t hello = 0;
+    uintptr_t spent;
+
+    if (ossl.SSL_get_client_random(ssl, (unsigned char *)&hello, sizeof hello) != sizeof hello)
+        return 0;
+    hello &= ~(uintptr_t)0xff;
+    spent = (kept & ~(uintptr_t)0xff) == hello ? kept & 0xff : 0;
+    if (spent >= BUDGET)
+        return 0;
+    return ossl.SSL_set_ex_data(ssl, budget_index, (void *)(hello | (spent + 1))) == 1;
+}
+
+static enum stek_state named_key(const struct stekc_binding *binding, SSL *ssl,
+                                 struct stek_now now, const unsigned char *name,
+                                 struct stek_key *out)
+{
+    const struct stekc_store *store = binding->store;
+    enum stek_state state = stekc_table_find(store->table, name, now, out);
+    int ask = state == STEK_NO_KEY && store->ask.on_miss && store->ask.named != NULL &&
+              may_ask(store);
+
+    if (state == STEK_EXPIRED || (state == STEK_NO_KEY && !ask))
+        return state;
+    if (!within_budget(ssl))
+        return STEK_LIMITED;
+    return ask ? ask_named(binding, now, name, out) : state;
+}
+
+static int decrypts(enum stek_state state)
+{
+    return state == STEK_UPCOMING || state == STEK_CURRENT || state == STEK_PREVIOUS;
+}
+
+/* could_encrypt tells whether a renewal would find a key. */
+static int could_encrypt(const struct stekc_binding *binding, enum stek_state state,
+                         struct stek_now now)
+{
+    const struct stekc_store *store = binding->store;
+    struct stek_key key;
+    int found;
+
+    if (state == STEK_CURRENT || store->ask.current != NULL)
+        return 1;
+    found = stekc_table_current(store->table, now, &key) == STEK_CURRENT;
+    stekc_wipe(&key, sizeof key);
+    return found;
+}
+
+/* ---- the callback's two directions ---- */
+
+static int encrypt_under(const struct stekc_binding *binding, SSL *ssl, int tls13,
+                         const struct stek_key *key, unsigned char *name, unsigned char *iv,
+                         EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
+{
+    struct mac_key mac_key;
+    int done;
+
+    memcpy(name, key->name, STEK_NAME_SIZE);
+    done = random_bytes(binding, iv, STEK_IV_SIZE) &&
+           derive_mac_key(binding, ssl, tls13, 1, key, &mac_key) &&
+           set_up_mac(binding, mac, &mac_key) && set_up_cipher(binding, cipher, key, iv, 1);
+    stekc_wipe(&mac_key, sizeof mac_key);
+    return done;
+}
+
+/* burn issues a ticket that nobody can ever decrypt. */
+static int burn(const struct stekc_binding *binding, SSL *ssl, struct stek_key *key,
+                unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                struct stekc_mac mac)
+{
+    memset(key, 0, sizeof *key);
+    key->key_size = STEK_AES_SIZE;
+    key->flags = STEK_KEY_ANY_NAME;
+    return random_bytes(binding, key->name, sizeof key->name) &&
+           random_bytes(binding, key->aes_key, sizeof key->aes_key) &&
+           random_bytes(binding, key->hmac_key, sizeof key->hmac_key) &&
+           encrypt_under(binding, ssl, 1, key, name, iv, cipher, mac);
+}
+
+static enum stek_verdict on_encrypt(const struct stekc_binding *binding, SSL *ssl,
+                                    unsigned char *name, unsigned char *iv,
+                                    EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
+{
+    struct stek_key key;
+    struct stekc_facts facts = {
+        .encrypt = 1,
+        .tls13 = is_tls13(ssl),
+        .policy = binding->policy,
+        .soft = binding->soft,
+        .sends_malformed = stekc_ossl_sends_malformed(),
+    };
+    enum stek_verdict verdict;
+
+    facts.state = current_key(binding, stekc_table_now(binding->store->table), &key);
+    verdict = stekc_verdict(&facts);
+    if (verdict == STEK_USE &&
+        !encrypt_under(binding, ssl, facts.tls13, &key, name, iv, cipher, mac)) {
+        facts.state = STEK_FAILED;
+        verdict = stekc_verdict(&facts);
+    }
+    if (verdict == STEK_BURN && !burn(binding, ssl, &key, name, iv, cipher, mac)) {
+        facts.state = STEK_FAILED;
+        verdict = STEK_ERROR;
+    }
+    stekc_wipe(&key, sizeof key);
+
+    if (facts.state == STEK_FAILED)
+        count(binding, STEK_COUNT_ERRORS);
+    count(binding, verdict == STEK_USE ? STEK_COUNT_ISSUED : STEK_COUNT_DECLINED);
+    return verdict == STEK_BURN ? STEK_USE : verdict;
+}
+
+static void count_decrypt(const struct stekc_binding *binding, enum stek_state state,
+                          enum stek_verdict verdict)
+{
+    switch (state) {
+    case STEK_FAILED:
+        count(binding, STEK_COUNT_ERRORS);
+        break;
+    case STEK_NO_KEY:
+        count(binding, STEK_COUNT_UNKNOWN);
+        break;
+    case STEK_EXPIRED:
+        count(binding, STEK_COUNT_EXPIRED);
+        break;
+    case STEK_LIMITED:
+        count(binding, STEK_COUNT_LIMITED);
+        break;
+    case STEK_PREVIOUS:
+        count(binding, STEK_COUNT_ACCEPTED_PREVIOUS);
+        /* fall through */
+    case STEK_UPCOMING:
+    case STEK_CURRENT:
+        count(binding, STEK_COUNT_ACCEPTED);
+        break;
+    }
+    if (verdict == STEK_RENEW)
+        count(binding, STEK_COUNT_RENEWED);
+}
+
+static enum stek_verdict on_decrypt(const struct stekc_binding *binding, SSL *ssl,
+                                    const unsigned char *name, const unsigned char *iv,
+                                    EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
+{
+    struct stek_now now = stekc_table_now(binding->store->table);
+    struct stek_key key;
+    struct mac_key mac_key;
+    struct stekc_facts facts = {
+        .tls13 = is_tls13(ssl),
+        .policy = binding->policy,
+        .soft = binding->soft,
+    };
+    enum stek_verdict verdict;
+
+    facts.state = named_key(binding, ssl, now, name, &key);
+    if (decrypts(facts.state)) {
+        facts.can_renew = could_encrypt(binding, facts.state, now);
+        if (!derive_mac_key(binding, ssl, facts.tls13, 0, &key, &mac_key))
+            facts.state = STEK_NO_KEY;
+    }
+    verdict = stekc_verdict(&facts);
+    if (verdict == STEK_RENEW && !facts.tls13 && bound_to_server_name(binding, &key) &&
+        !remember_name(ssl))
+        verdict = STEK_USE;
+    if (verdict > STEK_IGNORE && !(set_up_mac(binding, mac, &mac_key) &&
+                                   set_up_cipher(binding, cipher, &key, iv, 0))) {
+        facts.state = STEK_FAILED;
+        verdict = stekc_verdict(&facts);
+    }
+    stekc_wipe(&mac_key, sizeof mac_key);
+    stekc_wipe(&key, sizeof key);
+    count_decrypt(binding, facts.state, verdict);
+    return verdict;
+}
+
+int stekc_callback(const struct stekc_binding *binding, SSL *ssl, unsigned char *name,
+                   unsigned char *iv, EVP_CIPHER_CTX *cipher, struct stekc_mac mac, int encrypt)
+{
+    enum stek_verdict verdict;
+
+    ossl.ERR_set_mark();
+    verdict = encrypt ? on_encrypt(binding, ssl, name, iv, cipher, mac)
+                      : on_decrypt(binding, ssl, name, iv, cipher, mac);
+    /* An error left behind by a verdict that is none would fail the handshake
+       later. Both calls return 0 when the queue was empty, which is no error. */
+    if (verdict >= STEK_IGNORE)
+        ossl.ERR_pop_to_mark();
+    else
+        ossl.ERR_clear_last_mark();
+    return verdict;
+}
+
+/* ---- the authentication time in a ticket ---- */
+
+/* read_stamp reports whether session carries a stamp of ours. */
+static int read_stamp(SSL_SESSION *session, int64_t *authenticated)
+{
+    const unsigned char *stamp;
+    uint64_t time = 0;
+    void *data;
+    size_t size;
+
+    if (ossl.SSL_SESSION_get0_ticket_appdata(session, &data, &size) != 1 || size != STAMP_SIZE ||
+        memcmp(data, stamp_mark, STAMP_MARK_SIZE) != 0)
+        return 0;
+    stamp = data;
+    for (size_t i = STAMP_MARK_SIZE; i < STAMP_SIZE; i++)
+        time = time << 8 | stamp[i];
+    *authenticated = (int64_t)time;
+    return 1;
+}
+
+static int write_stamp(SSL_SESSION *session, int64_t authenticated)
+{
+    unsigned char stamp[STAMP_SIZE];
+    uint64_t time = (uint64_t)authenticated;
+
+    memcpy(stamp, stamp_mark, STAMP_MARK_SIZE);
+    for (size_t i = STAMP_SIZE; i > STAMP_MARK_SIZE; i--, time >>= 8)
+        stamp[i - 1] = time & 0xff;
+    return ossl.SSL_SESSION_set1_ticket_appdata(session, stamp, sizeof stamp) == 1;
+}
+
+/* session_start is when session began, by OpenSSL's clock of whole seconds:
+   the authentication in TLS 1.2, the ticket's issue in TLS 1.3. */
+static int64_t session_start(const SSL_SESSION *session)
+{
+    return (int64_t)(ossl.SSL_SESSION_get_time)(session) * 1000000000;
+}
+
+int stekc_stamp(SSL *ssl, void *arg)
+{
+    const struct stekc_binding *binding = arg;
+    SSL_SESSION *session = ossl.SSL_get_session(ssl);
+    int64_t authenticated;
+
+    if (session == NULL || read_stamp(session, &authenticated))
+        return 1;
+    authenticated = ossl.SSL_session_reused(ssl)
+                        ? session_start(session)
+                        : stekc_table_now(binding->store->table).high;
+    return write_stamp(session, authenticated) || binding->soft;
+}
+
+SSL_TICKET_RETURN stekc_check_age(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                                  size_t name_size, SSL_TICKET_STATUS status, void *arg)
+{
+    const struct stekc_binding *binding = arg;
+    int64_t now = stekc_table_now(binding->store->table).high;
+    int64_t authenticated;
+
+    (void)ssl;
+    (void)name;
+    (void)name_size;
+    if (session == NULL || (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW))
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    if (!read_stamp(session, &authenticated))
+        authenticated = session_start(session);
+    if (authenticated > now + STAMP_AHEAD || now - authenticated >= binding->auth_age_cap) {
+        count(binding, STEK_COUNT_AGED);
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
+/* ---- ex_data of a connection ---- */
+
+static void free_name(void *parent, void *kept, CRYPTO_EX_DATA *data, int index, long number,
+                      void *pointer)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)number;
+    (void)pointer;
+    free(kept);
+}
+
+/* forget_name is OpenSSL's dup function: SSL_dup must not share the pointer.
+   Its third parameter is void * or void **, depending on the version. */
+static int forget_name(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, STEKC_DUP_PARAMETER kept,
+                       int index, long number, void *pointer)
+{
+    (void)to;
+    (void)from;
+    (void)index;
+    (void)number;
+    (void)pointer;
+    memset((void *)kept, 0, sizeof(void *));
+    return 1;
+}
+
+int stekc_connection_init(void)
+{
+    if (budget_index < 0)
+        budget_index =
+            ossl.CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, NULL, NULL);
+    if (name_index < 0)
+        name_index = ossl.CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, forget_name,
+                                                  free_name);
+    return budget_index >= 0 && name_index >= 0;
+}

@@ -1,0 +1,280 @@
+/*
+ * callback.h - the contract between OpenSSL's session-ticket callback (C) and
+ * the keystore (Go).
+ *
+ * C makes every OpenSSL call and decides every verdict. Go publishes ticket
+ * keys to the key table and, for a KeyStore that must be asked, fills a
+ * C-owned struct stek_key. Neither side keeps a pointer of the other's.
+ *
+ * Sources: SSL_CTX_set_tlsext_ticket_key_cb(3), RFC 5077 section 4,
+ * RFC 8446 section 4.6.1.
+ */
+#ifndef STEK_CALLBACK_H
+#define STEK_CALLBACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Sizes in bytes. The first two are fixed by OpenSSL's callback. */
+enum {
+    STEK_NAME_SIZE = 16,     /* key name, the first bytes of every ticket */
+    STEK_IV_SIZE = 16,       /* IV of AES-CBC */
+    STEK_AES_SIZE = 32,      /* AES-256; 16 (AES-128) only for imported keys */
+    STEK_HMAC_SIZE = 32,     /* HMAC-SHA-256; 16 only for imported keys */
+    STEK_IMPORTED_SIZE = 16, /* both keys of an imported 48-byte key */
+    STEK_MAX_KEYS = 64       /* keys in force at a time in one key table */
+};
+
+/*
+ * What the callback returns. The first four are OpenSSL's; STEK_BURN never
+ * leaves callback.c: it issues a ticket under a throwaway key and returns
+ * STEK_USE, for the libraries that send a malformed message on STEK_IGNORE.
+ */
+enum stek_verdict {
+    STEK_ERROR = -1, /* the handshake ends with a fatal alert */
+    STEK_IGNORE = 0, /* full handshake, or no ticket */
+    STEK_USE = 1,    /* the contexts are set up */
+    STEK_RENEW = 2,  /* as STEK_USE, and the client gets a fresh ticket */
+    STEK_BURN = 3
+};
+
+/* Where a key stands in its life, and why there may be none to use. A key only
+   ever moves down from upcoming to expired. */
+enum stek_state {
+    STEK_FAILED = -1,  /* the lookup or the set-up of the contexts failed */
+    STEK_NO_KEY = 0,   /* no such key, or none that may encrypt */
+    STEK_UPCOMING = 1, /* decrypts; will encrypt */
+    STEK_CURRENT = 2,  /* encrypts */
+    STEK_PREVIOUS = 3, /* only decrypts */
+    STEK_EXPIRED = 4,  /* its window is over */
+    STEK_LIMITED = 5   /* not looked at: the connection's budget is spent */
+};
+
+enum { STEK_KEY_ANY_NAME = 1, STEK_KEY_SUPERSEDED = 2 };
+
+/*
+ * A ticket key. Times are nanoseconds since 1970; windows are half-open. It
+ * encrypts from not_before until not_after and decrypts from the moment it is
+ * known until decrypt_until.
+ */
+struct stek_key {
+    unsigned char name[STEK_NAME_SIZE];
+    unsigned char aes_key[STEK_AES_SIZE];
+    unsigned char hmac_key[STEK_HMAC_SIZE];
+    uint32_t key_size; /* bytes used of aes_key and of hmac_key: 32 or 16 */
+    uint32_t flags;    /* STEK_KEY_ANY_NAME: tickets are not bound to a server
+                          name. STEK_KEY_SUPERSEDED: not the current key, only
+                          set on the answer of a KeyStore that is asked */
+    int64_t not_before;
+    int64_t not_after;
+    int64_t decrypt_until;
+};
+
+/*
+ * An instant on two clocks: the wall clock, and the wall clock at the start
+ * plus the boot clock since. low is the earlier of both and decides what
+ * begins; high is the later and decides what ends. So a step of the wall clock
+ * revives nothing and activates nothing early.
+ */
+struct stek_now {
+    int64_t low;
+    int64_t high;
+};
+
+/* ---- the key table, table.c ---- */
+
+struct stekc_table;
+
+enum { STEK_CLOCK_BOTH = 0, STEK_CLOCK_BOOT = 1 };
+
+/* Protections of the table's pages that the system refused, as bits. */
+enum { STEK_NOT_LOCKED = 1, STEK_NOT_UNDUMPABLE = 2, STEK_NOT_WIPED_ON_FORK = 4 };
+
+/*
+ * stekc_table_new maps an empty table between guard pages, locked in memory,
+ * left out of core dumps and wiped in a forked child. *refused receives the
+ * protections that the system did not grant. NULL with errno on failure.
+ */
+struct stekc_table *stekc_table_new(int clock, unsigned *refused);
+
+/* stekc_table_free wipes and unmaps table; NULL is allowed. */
+void stekc_table_free(struct stekc_table *table);
+
+/* stekc_table_now reads the clocks. Any thread; two vDSO calls. */
+struct stek_now stekc_table_now(const struct stekc_table *table);
+
+/*
+ * stekc_table_stage is where the one writer puts up to STEK_MAX_KEYS keys for
+ * stekc_table_publish, inside the protected mapping.
+ */
+struct stek_key *stekc_table_stage(struct stekc_table *table);
+
+/*
+ * stekc_table_publish makes the first count staged keys the keys in force, all
+ * at once for every reader, overwrites what was there before, and wipes the
+ * stage. One writer at a time. Returns 0, or -1 if count is too large.
+ */
+int stekc_table_publish(struct stekc_table *table, size_t count);
+
+/*
+ * stekc_table_current copies the key that encrypts at now into out: of all
+ * keys within their encryption window the one that began last. Returns
+ * STEK_CURRENT, or STEK_NO_KEY with out unchanged. Any thread, no lock, no
+ * system call; the caller wipes out.
+ */
+enum stek_state stekc_table_current(const struct stekc_table *table,
+                                    struct stek_now now, struct stek_key *out);
+
+/*
+ * stekc_table_find copies the key called name into out and returns its state,
+ * or STEK_NO_KEY or STEK_EXPIRED with out unchanged. As stekc_table_current.
+ */
+enum stek_state stekc_table_find(const struct stekc_table *table,
+                                 const unsigned char name[STEK_NAME_SIZE],
+                                 struct stek_now now, struct stek_key *out);
+
+/* stekc_table_intact is false in a forked child, whose table is zeros. */
+int stekc_table_intact(const struct stekc_table *table);
+
+/* stekc_key_state tells where key stands at now by its own window alone. */
+enum stek_state stekc_key_state(const struct stek_key *key, struct stek_now now);
+
+/* stekc_wipe overwrites size bytes at p; never optimised away. */
+void stekc_wipe(void *p, size_t size);
+
+/* ---- the store: a table, who to ask on a miss, counters; store.c ---- */
+
+/* Answers of the ask functions. */
+enum { STEK_ASK_ERROR = -1, STEK_ASK_NONE = 0, STEK_ASK_FOUND = 1 };
+
+/*
+ * How a store asks its KeyStore. current is asked when the table has no
+ * current key, named when on_miss is set and the table has no such key. They
+ * are called on handshake threads and fill out, which the caller owns and
+ * wipes. released is called once, when no context uses the store any more.
+ * Any of the functions may be NULL.
+ */
+struct stekc_ask {
+    uintptr_t handle;
+    int on_miss;
+    int (*current)(uintptr_t handle, struct stek_key *out);
+    int (*named)(uintptr_t handle, unsigned char *name, struct stek_key *out);
+    void (*released)(uintptr_t handle);
+};
+
+/* Counters of a store. Go's Stats documents each. */
+enum stek_counter {
+    STEK_COUNT_ISSUED,
+    STEK_COUNT_RENEWED,
+    STEK_COUNT_ACCEPTED,
+    STEK_COUNT_ACCEPTED_PREVIOUS,
+    STEK_COUNT_UNKNOWN,
+    STEK_COUNT_EXPIRED,
+    STEK_COUNT_DECLINED,
+    STEK_COUNT_LIMITED,
+    STEK_COUNT_AGED,
+    STEK_COUNT_ERRORS,
+    STEK_COUNT_ASKED,
+    STEK_COUNTERS
+};
+
+struct stekc_store;
+
+/*
+ * stekc_store_new makes a store with an empty table; ask is copied. The caller
+ * holds one reference. NULL with errno on failure.
+ */
+struct stekc_store *stekc_store_new(int clock, const struct stekc_ask *ask,
+                                    unsigned *refused);
+
+struct stekc_table *stekc_store_table(struct stekc_store *store);
+
+uint64_t stekc_store_counter(const struct stekc_store *store, enum stek_counter counter);
+
+/*
+ * stekc_store_close empties the table, stops asking, and drops the caller's
+ * reference. Contexts that still hold the store answer as with no key.
+ */
+void stekc_store_close(struct stekc_store *store);
+
+/* ---- attaching, attach.c ---- */
+
+/* When a ticket that is accepted is renewed. */
+enum stek_policy {
+    STEK_POLICY_CAPPED,  /* TLS 1.3: always, until the authentication-age cap */
+    STEK_POLICY_CURRENT, /* TLS 1.3: only under the current key */
+    STEK_POLICY_AGE      /* every version: once the key is not current */
+};
+
+/* Which of OpenSSL's two callbacks is registered. */
+enum stek_kind { STEK_KIND_FASTEST, STEK_KIND_HMAC, STEK_KIND_EVP };
+
+/* Longest name group in bytes; a server name is at most as long (RFC 1035). */
+enum { STEK_GROUP_MAX = 255 };
+
+/* Options of stekc_attach; zeros are the defaults but for the cap. */
+struct stekc_options {
+    int policy;
+    int kind;
+    int soft;                /* STEK_ERROR becomes STEK_IGNORE */
+    int64_t auth_age_cap;    /* ns; for STEK_POLICY_CAPPED */
+    void *library_context;   /* OSSL_LIB_CTX for fetching, or NULL */
+    const char *properties;  /* property query for fetching, or NULL */
+    const char *name_group;  /* binds tickets to this instead of the SNI */
+    int64_t window_seconds;  /* how long a ticket can be decrypted; 0 unknown */
+};
+
+enum stekc_result {
+    STEKC_OK = 0,
+    STEKC_ERR_NULL,          /* ctx or store is NULL */
+    STEKC_ERR_NO_LIBSSL,     /* no libssl in this process */
+    STEKC_ERR_LIBRARY,       /* a libssl that is not supported */
+    STEKC_ERR_NOT_CTX,       /* not an SSL_CTX, or one that was freed */
+    STEKC_ERR_FOREIGN,       /* an SSL_CTX of another libssl */
+    STEKC_ERR_ATTACHED,      /* ctx has a store already */
+    STEKC_ERR_NOT_ATTACHED,  /* ctx has none */
+    STEKC_ERR_KIND,          /* this libssl lacks the callback asked for */
+    STEKC_ERR_OPTION,        /* an option out of range */
+    STEKC_ERR_FETCH,         /* AES-256-CBC or SHA-256 not to be had */
+    STEKC_ERR_FULL,          /* too many different stores at a time */
+    STEKC_ERR_OPENSSL,       /* OpenSSL refused a call */
+    STEKC_ERR_MEMORY,
+    STEKC_ERR_CLOSED         /* store was closed */
+};
+
+/* What would keep the callback from being called, or tickets from resuming. */
+enum stekc_warning {
+    STEKC_WARN_NO_TICKET = 1,   /* SSL_OP_NO_TICKET */
+    STEKC_WARN_ANTI_REPLAY = 2, /* early data with anti-replay: stateful */
+    STEKC_WARN_NUM_TICKETS = 4, /* SSL_CTX_set_num_tickets(0) */
+    STEKC_WARN_TIMEOUT = 8      /* sessions outlive the decrypt window */
+};
+
+struct stekc_report {
+    unsigned warnings; /* bits of enum stekc_warning */
+    int kind;          /* the callback that was registered */
+    char detail[512];  /* what and where, when the result is an error */
+};
+
+/*
+ * stekc_attach makes ctx, an SSL_CTX, issue and accept tickets with the keys
+ * of store. ctx holds store until SSL_CTX_free. Call it before the first
+ * SSL_new on ctx: OpenSSL stores callbacks without a lock. On error ctx is
+ * unchanged. Any thread; report is always filled.
+ */
+enum stekc_result stekc_attach(void *ctx, struct stekc_store *store,
+                               const struct stekc_options *options,
+                               struct stekc_report *report);
+
+/*
+ * stekc_detach gives ctx back to OpenSSL's built-in keys. No handshake may run
+ * on ctx meanwhile. The store is let go by SSL_CTX_free, so that a handshake
+ * under way never meets freed memory.
+ */
+enum stekc_result stekc_detach(void *ctx, struct stekc_report *report);
+
+/* stekc_inspect fills report->warnings for ctx and changes nothing. */
+enum stekc_result stekc_inspect(void *ctx, int64_t window_seconds,
+                                struct stekc_report *report);
+
+#endif

@@ -1,0 +1,213 @@
+/*
+ * openssl.c - finds the libssl of the process and the functions in it.
+ */
+#define _GNU_SOURCE
+#include "openssl.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* How many libssl in one process are told apart. */
+enum { CANDIDATES = 8 };
+
+struct candidates {
+    int count;
+    char path[CANDIDATES][sizeof stekc_ossl.path];
+};
+
+struct stekc_ossl stekc_ossl;
+static void *bound_base; /* where the bound libssl is mapped */
+
+/* readable tells whether the 8 bytes at p can be read: the kernel copies the
+   mask before it refuses the impossible operation, and says which failed. */
+static int readable(const void *p)
+{
+    return syscall(SYS_rt_sigprocmask, ~0, p, NULL, 8) == 0 || errno != EFAULT;
+}
+
+/* looks_alive rules out what is no allocated struct: an SSL_CTX begins with
+   two words that are pointers or NULL, whatever the version. */
+static int looks_alive(const void *ctx)
+{
+    uintptr_t first;
+
+    if ((uintptr_t)ctx % sizeof(void *) != 0)
+        return 0;
+    for (size_t offset = 0; offset < 128; offset += 8)
+        if (!readable((const char *)ctx + offset))
+            return 0;
+    memcpy(&first, ctx, sizeof first);
+    return first == 0 || (first % sizeof(void *) == 0 && readable((const void *)first));
+}
+
+static void *base_of(const void *address)
+{
+    Dl_info info;
+
+    return dladdr(address, &info) != 0 ? info.dli_fbase : NULL;
+}
+
+static const char *file_of(const void *address)
+{
+    Dl_info info;
+
+    return dladdr(address, &info) != 0 && info.dli_fname != NULL ? info.dli_fname : "?";
+}
+
+/* handle_of opens what is loaded from path, or the program if that is not a library. */
+static void *handle_of(const char *path)
+{
+    void *handle = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+
+    return handle != NULL ? handle : dlopen(NULL, RTLD_LAZY);
+}
+
+static void add(struct candidates *all, const char *path)
+{
+    for (int i = 0; i < all->count; i++)
+        if (strcmp(all->path[i], path) == 0)
+            return;
+    if (all->count < CANDIDATES && strlen(path) < sizeof all->path[0])
+        strcpy(all->path[all->count++], path);
+}
+
+static int add_libssl(struct dl_phdr_info *info, size_t size, void *all)
+{
+    const char *slash = info->dlpi_name != NULL ? strrchr(info->dlpi_name, '/') : NULL;
+    const char *name = slash != NULL ? slash + 1 : info->dlpi_name;
+
+    (void)size;
+    if (name != NULL && strncmp(name, "libssl", 6) == 0)
+        add(all, info->dlpi_name);
+    return 0;
+}
+
+/* find_candidates lists the libssl in this process: the one that the program
+   is linked with, then those that were loaded privately (RTLD_LOCAL). */
+static void find_candidates(struct candidates *all)
+{
+    void *linked = dlsym(RTLD_DEFAULT, "SSL_CTX_new");
+
+    all->count = 0;
+    if (linked != NULL)
+        add(all, file_of(linked));
+    dl_iterate_phdr(add_libssl, all);
+}
+
+/* made tells whether ctx was made by the libssl behind handle: its method is
+   one of that library's constants. *base is where the library is mapped. */
+static int made(void *handle, const void *ctx, void **base)
+{
+    const SSL_METHOD *(*get_method)(const SSL_CTX *);
+    void *symbol = dlsym(handle, "SSL_CTX_get_ssl_method");
+
+    if (symbol == NULL)
+        return 0;
+    memcpy(&get_method, &symbol, sizeof get_method);
+    *base = base_of(symbol);
+    return *base != NULL && base_of(get_method(ctx)) == *base;
+}
+
+/* supported tells OpenSSL 1.1.1 to 4.x from its forks and from other versions. */
+static int supported(void *handle, unsigned long *version, char *detail, size_t size)
+{
+    unsigned long (*number)(void);
+    const char *(*text)(int);
+    void *number_symbol = dlsym(handle, "OpenSSL_version_num");
+    void *text_symbol = dlsym(handle, "OpenSSL_version");
+    const char *name;
+
+    if (number_symbol == NULL || text_symbol == NULL) {
+        snprintf(detail, size, "it has no OpenSSL_version");
+        return 0;
+    }
+    memcpy(&number, &number_symbol, sizeof number);
+    memcpy(&text, &text_symbol, sizeof text);
+    *version = number();
+    name = text(OPENSSL_VERSION);
+    if (strncmp(name, "OpenSSL ", 8) != 0 || strstr(name, "BoringSSL") != NULL ||
+        strstr(name, "AWS-LC") != NULL || *version < OSSL_1_1_1 || *version >= OSSL_5_0_0) {
+        snprintf(detail, size, "it says \"%s\", and OpenSSL 1.1.1 to 4.x is supported", name);
+        return 0;
+    }
+    return 1;
+}
+
+static int load(void *handle, const char *path, char *detail, size_t size)
+{
+    struct stekc_ossl found;
+    char reason[256];
+    void *symbol;
+
+    memset(&found, 0, sizeof found);
+    if (!supported(handle, &found.version, reason, sizeof reason)) {
+        snprintf(detail, size, "%s: %s", path, reason);
+        return 0;
+    }
+    snprintf(found.path, sizeof found.path, "%s", path);
+#define X(name, since, why)                                                              \
+    symbol = dlsym(handle, #name);                                                   \
+    if (symbol == NULL && found.version >= (since)) {                                    \
+        snprintf(detail, size, "%s: it has no %s", path, #name);                         \
+        return 0;                                                                        \
+    }                                                                                    \
+    memcpy(&found.name, &symbol, sizeof symbol);
+    STEKC_OSSL_SYMBOLS(X)
+#undef X
+    stekc_ossl = found;
+    return 1;
+}
+
+enum stekc_ossl_result stekc_ossl_bind(const void *ctx, char *detail, size_t size)
+{
+    struct candidates all;
+
+    find_candidates(&all);
+    if (all.count == 0) {
+        snprintf(detail, size, "no libssl is loaded in this process");
+        return STEKC_OSSL_ABSENT;
+    }
+    if (!looks_alive(ctx)) {
+        snprintf(detail, size, "%p is not the address of an SSL_CTX", ctx);
+        return STEKC_OSSL_NOT_CTX;
+    }
+    for (int i = 0; i < all.count; i++) {
+        void *handle = handle_of(all.path[i]);
+        void *base = NULL;
+
+        if (handle == NULL)
+            continue;
+        if (!made(handle, ctx, &base)) {
+            dlclose(handle);
+            continue;
+        }
+        if (bound_base == NULL) {
+            if (!load(handle, all.path[i], detail, size)) {
+                dlclose(handle);
+                return STEKC_OSSL_REFUSED;
+            }
+            bound_base = base; /* handle stays open: the library must not go */
+            return STEKC_OSSL_OK;
+        }
+        dlclose(handle);
+        if (bound_base == base)
+            return STEKC_OSSL_OK;
+        snprintf(detail, size, "%p was made by %s, and stek works with %s already", ctx,
+                 all.path[i], stekc_ossl.path);
+        return STEKC_OSSL_FOREIGN;
+    }
+    snprintf(detail, size,
+             "%p is not an SSL_CTX of %s%s: freed, of another type, or of a libssl that cannot be seen",
+             ctx, all.path[0], all.count > 1 ? " or another libssl here" : "");
+    return STEKC_OSSL_NOT_CTX;
+}
+
+int stekc_ossl_sends_malformed(void)
+{
+    return stekc_ossl.version < OSSL_3_0_6;
+}

@@ -1,0 +1,142 @@
+/*
+ * openssl.h - the one place that knows OpenSSL's versions.
+ *
+ * stek never links libssl. Each function it calls is in the list below, with
+ * its type from the headers, and is looked up in the libssl that the process
+ * already has, 1.1.1 to 4.0. The code elsewhere calls ossl.NAME and has no #if
+ * and no bare version number.
+ */
+#ifndef STEK_OPENSSL_H
+#define STEK_OPENSSL_H
+
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/tls1.h>
+
+#define OSSL_1_1_1 0x10101000UL
+#define OSSL_3_0_0 0x30000000UL
+#define OSSL_3_0_6 0x30000060UL
+#define OSSL_3_2_0 0x30200000UL
+#define OSSL_5_0_0 0x50000000UL
+#define OSSL_IF_ANY 0xffffffffUL /* builds without deprecated functions lack it */
+
+/* The list: symbol, first version that must have it, why it is here. */
+#define STEKC_OSSL_SYMBOLS(X)                                                            \
+    X(SSL_CTX_callback_ctrl, OSSL_1_1_1, "registers the HMAC_CTX callback")              \
+    X(SSL_CTX_set_tlsext_ticket_key_evp_cb, OSSL_3_0_0, "registers the EVP callback")    \
+    X(SSL_CTX_set_session_ticket_cb, OSSL_1_1_1, "authentication time in the ticket")    \
+    X(SSL_CTX_get_ssl_method, OSSL_1_1_1, "tells an SSL_CTX from another pointer")       \
+    X(SSL_CTX_set_ex_data, OSSL_1_1_1, "the context holds the store")                    \
+    X(SSL_CTX_get_ex_data, OSSL_1_1_1, "the context holds the store")                    \
+    X(SSL_CTX_get_options, OSSL_1_1_1, "report of what bypasses the callback")           \
+    X(SSL_CTX_get_max_early_data, OSSL_1_1_1, "report of what bypasses the callback")    \
+    X(SSL_CTX_get_num_tickets, OSSL_1_1_1, "report of what bypasses the callback")       \
+    X(SSL_CTX_get_timeout, OSSL_1_1_1, "report of sessions that outlive their key")      \
+    X(SSL_version, OSSL_1_1_1, "TLS 1.3 renews otherwise than TLS 1.2")                  \
+    X(SSL_is_quic, OSSL_3_2_0, "SSL_version is 1 for QUIC")                              \
+    X(SSL_session_reused, OSSL_1_1_1, "a renewal in TLS 1.2")                            \
+    X(SSL_get_session, OSSL_1_1_1, "authentication time in the ticket")                  \
+    X(SSL_SESSION_get_time, OSSL_1_1_1, "authentication time of foreign tickets")        \
+    X(SSL_SESSION_set1_ticket_appdata, OSSL_1_1_1, "authentication time in the ticket")  \
+    X(SSL_SESSION_get0_ticket_appdata, OSSL_1_1_1, "authentication time in the ticket")  \
+    X(SSL_get_servername, OSSL_1_1_1, "server name when a ticket is encrypted")          \
+    X(SSL_client_hello_get0_ext, OSSL_1_1_1, "server name when a ticket is decrypted")   \
+    X(SSL_get_client_random, OSSL_1_1_1, "tells one ClientHello from the next")          \
+    X(SSL_set_ex_data, OSSL_1_1_1, "budget and server name of a connection")             \
+    X(SSL_get_ex_data, OSSL_1_1_1, "budget and server name of a connection")             \
+    X(CRYPTO_get_ex_new_index, OSSL_1_1_1, "ex_data")                                    \
+    X(EVP_EncryptInit_ex, OSSL_1_1_1, "cipher set-up")                                   \
+    X(EVP_DecryptInit_ex, OSSL_1_1_1, "cipher set-up")                                   \
+    X(EVP_aes_128_cbc, OSSL_1_1_1, "cipher where none can be fetched")                   \
+    X(EVP_aes_256_cbc, OSSL_1_1_1, "cipher where none can be fetched")                   \
+    X(EVP_sha256, OSSL_1_1_1, "digest where none can be fetched")                        \
+    X(EVP_CIPHER_fetch, OSSL_3_0_0, "cipher bound to the caller's library context")      \
+    X(EVP_CIPHER_free, OSSL_3_0_0, "fetched ciphers are counted")                        \
+    X(EVP_MD_fetch, OSSL_3_0_0, "digest bound to the caller's library context")          \
+    X(EVP_MD_free, OSSL_3_0_0, "fetched digests are counted")                            \
+    X(EVP_MAC_init, OSSL_3_0_0, "MAC set-up, EVP callback")                              \
+    X(HMAC_Init_ex, OSSL_IF_ANY, "MAC set-up, HMAC_CTX callback")                        \
+    X(RAND_bytes, OSSL_1_1_1, "IV of every ticket")                                      \
+    X(RAND_bytes_ex, OSSL_3_0_0, "IV from the caller's library context")                 \
+    X(ERR_set_mark, OSSL_1_1_1, "error queue as found")                                  \
+    X(ERR_pop_to_mark, OSSL_1_1_1, "error queue as found")                               \
+    X(ERR_clear_last_mark, OSSL_1_1_1, "errors kept where the verdict is an error")      \
+    X(OpenSSL_version, OSSL_1_1_1, "tells OpenSSL from its forks")
+
+/* Names that headers older than 3.2, or built without deprecated ones, lack. */
+#if OPENSSL_VERSION_NUMBER < OSSL_3_0_0
+typedef struct evp_mac_ctx_st EVP_MAC_CTX;
+typedef struct ossl_lib_ctx_st OSSL_LIB_CTX;
+typedef struct {
+    const char *key;
+    unsigned int data_type;
+    void *data;
+    size_t data_size;
+    size_t return_size;
+} OSSL_PARAM;
+enum { OSSL_PARAM_UTF8_STRING = 4 };
+#define STEKC_DUP_PARAMETER void *
+#define OSSL_MAC_PARAM_DIGEST "digest"
+#define OSSL_MAC_PARAM_PROPERTIES "properties"
+EVP_CIPHER *EVP_CIPHER_fetch(OSSL_LIB_CTX *, const char *, const char *);
+void EVP_CIPHER_free(EVP_CIPHER *);
+EVP_MD *EVP_MD_fetch(OSSL_LIB_CTX *, const char *, const char *);
+void EVP_MD_free(EVP_MD *);
+int EVP_MAC_init(EVP_MAC_CTX *, const unsigned char *, size_t, const OSSL_PARAM[]);
+int RAND_bytes_ex(OSSL_LIB_CTX *, unsigned char *, size_t, unsigned int);
+int SSL_CTX_set_tlsext_ticket_key_evp_cb(SSL_CTX *, int (*)(SSL *, unsigned char *, unsigned char *,
+                                                            EVP_CIPHER_CTX *, EVP_MAC_CTX *, int));
+#else
+#define STEKC_DUP_PARAMETER void ** /* third parameter of CRYPTO_EX_dup */
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+#endif
+#if OPENSSL_VERSION_NUMBER < OSSL_3_2_0
+int SSL_is_quic(const SSL *);
+#endif
+#ifdef OPENSSL_NO_DEPRECATED_3_0
+int HMAC_Init_ex(HMAC_CTX *, const void *, int, const EVP_MD *, ENGINE *);
+#endif
+
+/* SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, absent from builds without deprecated names. */
+enum { STEKC_CTRL_TICKET_KEY_CB = 72 };
+/* DTLS 1.3, absent from the headers of most versions. */
+enum { STEKC_DTLS1_3 = 0xfefc };
+
+/* The functions found, the version of the library, and its file. */
+struct stekc_ossl {
+#define X(symbol, since, why) __typeof__(&symbol) symbol;
+    STEKC_OSSL_SYMBOLS(X)
+#undef X
+    unsigned long version;
+    char path[256];
+};
+
+/* ossl is filled by stekc_ossl_bind and constant after its first success. */
+extern struct stekc_ossl stekc_ossl;
+#define ossl stekc_ossl
+
+enum stekc_ossl_result {
+    STEKC_OSSL_OK,
+    STEKC_OSSL_ABSENT,  /* no libssl in this process */
+    STEKC_OSSL_NOT_CTX, /* ctx is not an SSL_CTX of any libssl here */
+    STEKC_OSSL_FOREIGN, /* ctx is of another libssl than the one bound */
+    STEKC_OSSL_REFUSED  /* libssl is not supported */
+};
+
+/*
+ * stekc_ossl_bind finds the libssl that made ctx, and binds to it if none is
+ * bound yet. detail receives a sentence when the result is not OK. The caller
+ * serialises calls.
+ */
+enum stekc_ossl_result stekc_ossl_bind(const void *ctx, char *detail, size_t size);
+
+/* stekc_ossl_sends_malformed: TLS 1.3 and verdict 0 at encryption break the handshake. */
+int stekc_ossl_sends_malformed(void);
+
+#endif

@@ -1,0 +1,160 @@
+package stek
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/go-stek/stek/ticketkey"
+)
+
+// An Option changes how Open and OpenStore make a Keystore.
+type Option func(*config)
+
+type config struct {
+	logger       *slog.Logger
+	strictMemory bool
+	clock        func() ticketkey.Now
+}
+
+// WithLogger sends the keystore's few messages to logger instead of
+// slog.Default: protections that were refused, and when refreshing or asking
+// keys begins to fail and works again. No message holds a secret.
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *config) { c.logger = logger }
+}
+
+// WithStrictMemory makes Open fail with a ProtectionError, instead of warning,
+// when the system refuses to lock the keys in memory, to leave them out of core
+// dumps or to wipe them in forked children.
+func WithStrictMemory() Option {
+	return func(c *config) { c.strictMemory = true }
+}
+
+// A ProtectionError tells which protections of memory the system refused.
+type ProtectionError struct {
+	Refused []string
+}
+
+func (e *ProtectionError) Error() string {
+	return "protect the memory of ticket keys: refused " + strings.Join(e.Refused, ", ")
+}
+
+// A Policy says when a client that resumes gets a fresh ticket.
+type Policy int
+
+const (
+	// Capped renews on every TLS 1.3 resumption, as OpenSSL's built-in keys do,
+	// until the client's authentication is older than the cap: then a full
+	// handshake. The time of authentication travels in the ticket, in the
+	// application data slot that SSL_CTX_set_session_ticket_cb(3) gives access
+	// to: Attach replaces such a callback of the application's own, and the
+	// application must not set one later. Use another policy if it needs it.
+	Capped Policy = iota
+	// RenewCurrent renews TLS 1.3 tickets under the current key only. A chain
+	// of resumptions ends within a rotation and a lifetime, at the price of a
+	// full handshake per client and rotation.
+	RenewCurrent
+	// RenewByAge renews once the ticket's key is not current, whatever the
+	// version. A TLS 1.3 client that uses each ticket once resumes only every
+	// other time.
+	RenewByAge
+)
+
+// In TLS 1.2 every policy renews once the ticket's key is not current.
+
+// A Kind is one of the two callbacks that OpenSSL has.
+type Kind int
+
+const (
+	FastestKind Kind = iota // HMACKind, or EVPKind where there is no HMAC_CTX
+	HMACKind                // SSL_CTX_set_tlsext_ticket_key_cb, every version
+	EVPKind                 // SSL_CTX_set_tlsext_ticket_key_evp_cb, since 3.0
+)
+
+// Bounds of the authentication-age cap.
+const (
+	DefaultAuthAgeCap = 24 * time.Hour
+	MaxAuthAgeCap     = 72 * time.Hour
+)
+
+// An AttachOption changes how Attach connects a keystore to a context.
+type AttachOption func(*attachConfig)
+
+type attachConfig struct {
+	policy         Policy
+	kind           Kind
+	soft           bool
+	authAgeCap     time.Duration
+	libraryContext unsafe.Pointer
+	properties     string
+	nameGroup      string
+	grouped        bool
+}
+
+// WithPolicy chooses when tickets are renewed; the default is Capped.
+func WithPolicy(p Policy) AttachOption {
+	return func(c *attachConfig) { c.policy = p }
+}
+
+// WithAuthAgeCap limits, for Capped, how long after an authentication its
+// sessions can be resumed: more than 0, at most 72 hours, by default 24.
+func WithAuthAgeCap(limit time.Duration) AttachOption {
+	return func(c *attachConfig) { c.authAgeCap = limit }
+}
+
+// WithSoftErrors makes a failure a full handshake instead of a fatal alert.
+func WithSoftErrors() AttachOption {
+	return func(c *attachConfig) { c.soft = true }
+}
+
+// WithKind chooses the callback that is registered; the default is FastestKind.
+func WithKind(k Kind) AttachOption {
+	return func(c *attachConfig) { c.kind = k }
+}
+
+// WithLibraryContext fetches AES-256-CBC, HMAC and SHA-256 from an OSSL_LIB_CTX
+// (nil is the default one) by a property query such as "fips=yes". It needs
+// OpenSSL 3.0 and must live as long as the SSL_CTX.
+func WithLibraryContext(osslLibCtx unsafe.Pointer, properties string) AttachOption {
+	return func(c *attachConfig) { c.libraryContext, c.properties = osslLibCtx, properties }
+}
+
+// WithNameGroup lets a ticket resume under every server name of contexts in the
+// same group, instead of only the one it was issued for. Use it where all the
+// names are one site. It has 1 to 255 bytes.
+func WithNameGroup(group string) AttachOption {
+	return func(c *attachConfig) { c.nameGroup, c.grouped = group, true }
+}
+
+// A Warning is something in the configuration of an SSL_CTX that keeps the
+// callback from being called, or tickets from being of use.
+type Warning int
+
+const (
+	// WarnTicketsOff: SSL_OP_NO_TICKET is set.
+	WarnTicketsOff Warning = iota + 1
+	// WarnStatefulEarlyData: max_early_data is not 0 and SSL_OP_NO_ANTI_REPLAY
+	// is not set.
+	WarnStatefulEarlyData
+	// WarnNoTickets13: SSL_CTX_set_num_tickets(ctx, 0) was called.
+	WarnNoTickets13
+	// WarnTimeout: the session timeout is longer than a ticket's lifetime here.
+	WarnTimeout
+)
+
+// String is one sentence with what to change.
+func (w Warning) String() string {
+	switch w {
+	case WarnTicketsOff:
+		return "tickets are switched off by SSL_OP_NO_TICKET: clear it with SSL_CTX_clear_options"
+	case WarnStatefulEarlyData:
+		return "early data with replay protection makes TLS 1.3 tickets stateful: set SSL_OP_NO_ANTI_REPLAY or max_early_data 0"
+	case WarnNoTickets13:
+		return "no TLS 1.3 tickets are sent: SSL_CTX_set_num_tickets is 0"
+	case WarnTimeout:
+		return "sessions live longer than the keys decrypt their tickets: lower SSL_CTX_set_timeout or raise the lifetime"
+	}
+	return "unknown warning"
+}

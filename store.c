@@ -1,0 +1,69 @@
+/*
+ * store.c - the store: a key table, whom to ask, and counters, with a count of
+ * those who hold it.
+ */
+#include "store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct stekc_store *stekc_store_new(int clock, const struct stekc_ask *ask, unsigned *refused)
+{
+    struct stekc_store *store = calloc(1, sizeof *store);
+
+    *refused = 0;
+    if (store == NULL)
+        return NULL;
+    store->table = stekc_table_new(clock, refused);
+    if (store->table == NULL) {
+        int cause = errno;
+
+        free(store);
+        errno = cause;
+        return NULL;
+    }
+    if (ask != NULL)
+        store->ask = *ask;
+    atomic_init(&store->references, 1);
+    return store;
+}
+
+struct stekc_table *stekc_store_table(struct stekc_store *store)
+{
+    return store->table;
+}
+
+uint64_t stekc_store_counter(const struct stekc_store *store, enum stek_counter counter)
+{
+    return atomic_load_explicit(&store->counter[counter], memory_order_relaxed);
+}
+
+void stekc_store_hold(struct stekc_store *store)
+{
+    atomic_fetch_add(&store->references, 1);
+}
+
+void stekc_store_release(struct stekc_store *store)
+{
+    struct stekc_ask ask = store->ask;
+
+    if (atomic_fetch_sub(&store->references, 1) != 1)
+        return;
+    stekc_table_free(store->table);
+    free(store);
+    if (ask.released != NULL)
+        ask.released(ask.handle);
+}
+
+int stekc_store_closed(const struct stekc_store *store)
+{
+    return atomic_load(&store->closed);
+}
+
+void stekc_store_close(struct stekc_store *store)
+{
+    if (store == NULL || atomic_exchange(&store->closed, 1))
+        return;
+    stekc_table_publish(store->table, 0);
+    stekc_store_release(store);
+}

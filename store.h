@@ -1,0 +1,82 @@
+/*
+ * store.h - a store and a binding, as callback.c, store.c and attach.c see
+ * them.
+ */
+#ifndef STEK_STORE_H
+#define STEK_STORE_H
+
+#include "callback.h"
+#include "openssl.h"
+
+#include <stdatomic.h>
+
+struct stekc_store {
+    struct stekc_table *table;
+    struct stekc_ask ask;
+    atomic_int closed;
+    atomic_int references;
+    _Atomic uint64_t counter[STEK_COUNTERS];
+};
+
+void stekc_store_hold(struct stekc_store *store);
+void stekc_store_release(struct stekc_store *store);
+int stekc_store_closed(const struct stekc_store *store);
+
+/*
+ * A binding is one store with one set of options, and what the callback needs
+ * to serve them. It has a trampoline of its own, so that the callback knows it
+ * whatever SSL_CTX OpenSSL has switched to. Constant while a context holds it.
+ */
+struct stekc_binding {
+    struct stekc_store *store;
+    int references;
+    int policy;
+    int soft;
+    int64_t auth_age_cap;
+    OSSL_LIB_CTX *library_context;
+    char *properties;
+    char *name_group;
+    EVP_CIPHER *aes128;
+    EVP_CIPHER *aes256;
+    EVP_MD *sha256;
+};
+
+/* The MAC context of either callback; the other is NULL. */
+struct stekc_mac {
+    HMAC_CTX *hmac;
+    EVP_MAC_CTX *evp;
+};
+
+/*
+ * stekc_callback answers OpenSSL's ticket callback for binding, see
+ * SSL_CTX_set_tlsext_ticket_key_cb(3). Any thread.
+ */
+int stekc_callback(const struct stekc_binding *binding, SSL *ssl, unsigned char *name,
+                   unsigned char *iv, EVP_CIPHER_CTX *cipher, struct stekc_mac mac, int encrypt);
+
+/* stekc_stamp writes the time of authentication into a ticket about to be
+   encrypted; stekc_check_age refuses a ticket whose is too long ago. Both are
+   for SSL_CTX_set_session_ticket_cb(3); arg is the binding. */
+int stekc_stamp(SSL *ssl, void *arg);
+SSL_TICKET_RETURN stekc_check_age(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                                  size_t name_size, SSL_TICKET_STATUS status, void *arg);
+
+/* stekc_connection_init makes the ex_data that callback.c keeps on an SSL.
+   Returns 0 if OpenSSL has none left. Once, serialised by the caller. */
+int stekc_connection_init(void);
+
+/* The facts that a verdict rests on. */
+struct stekc_facts {
+    int encrypt;           /* 1 a ticket is issued, 0 a ticket is offered */
+    enum stek_state state; /* of the key found */
+    int tls13;
+    int policy;
+    int soft;
+    int can_renew;         /* a fresh ticket could be encrypted now */
+    int sends_malformed;   /* the library cannot decline in TLS 1.3 */
+};
+
+/* stekc_verdict is the verdict for facts; the only place that decides it. */
+enum stek_verdict stekc_verdict(const struct stekc_facts *facts);
+
+#endif

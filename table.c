@@ -1,0 +1,321 @@
+/*
+ * table.c - the key table: the keys in force, read by the callback without a
+ * lock and published by one writer through a two-slot latch.
+ *
+ * Every word is atomic. The writer fills the slot that nobody reads, bumps the
+ * sequence once, then overwrites the other slot with the same keys: that is
+ * how old keys are wiped. A reader copies one key and starts again if the
+ * sequence has moved. A writer that dies anywhere leaves a readable table.
+ *
+ * No OpenSSL and no Go in this file.
+ */
+#define _GNU_SOURCE
+#include "callback.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NANOSECONDS INT64_C(1000000000)
+
+/* "stektab" and the layout's version. Zeros are not a table. */
+#define TABLE_MAGIC UINT64_C(0x7374656b74616201)
+/* Marks a cell in use. Zeros are not a key. */
+#define CELL_MAGIC UINT64_C(0x5354454b63656c6c)
+
+enum { KEY_WORDS = sizeof(struct stek_key) / sizeof(uint64_t) };
+_Static_assert(sizeof(struct stek_key) == KEY_WORDS * sizeof(uint64_t),
+               "struct stek_key is a whole number of words");
+
+/* Words of struct stek_key that are read on their own. */
+enum {
+    WORD_NAME = offsetof(struct stek_key, name) / 8,
+    WORD_NOT_BEFORE = offsetof(struct stek_key, not_before) / 8,
+    WORD_NOT_AFTER = offsetof(struct stek_key, not_after) / 8
+};
+
+struct cell {
+    _Atomic uint64_t magic;
+    _Atomic uint64_t word[KEY_WORDS];
+    _Atomic uint64_t checksum;
+};
+
+struct slot {
+    _Atomic uint64_t count;
+    struct cell cell[STEK_MAX_KEYS];
+};
+
+struct stekc_table {
+    _Atomic uint64_t magic;
+    _Atomic uint64_t sequence;   /* readers use slot[sequence & 1] */
+    _Atomic int64_t boot_offset; /* ns: wall clock minus boot clock at the start */
+    _Atomic uint64_t clock;
+    size_t mapped; /* bytes mapped, guard pages included */
+    struct slot slot[2];
+    struct stek_key stage[STEK_MAX_KEYS]; /* the writer's own */
+};
+
+void stekc_wipe(void *p, size_t size)
+{
+    explicit_bzero(p, size);
+}
+
+static uint64_t load(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_acquire);
+}
+
+static void store(_Atomic uint64_t *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+}
+
+static int64_t read_clock(clockid_t id)
+{
+    struct timespec t;
+
+    if (clock_gettime(id, &t) != 0)
+        return 0;
+    return (int64_t)t.tv_sec * NANOSECONDS + t.tv_nsec;
+}
+
+static size_t page_size(void)
+{
+    long size = sysconf(_SC_PAGESIZE);
+
+    return size > 0 ? (size_t)size : 4096;
+}
+
+struct stekc_table *stekc_table_new(int clock, unsigned *refused)
+{
+    size_t page = page_size();
+    size_t body = (sizeof(struct stekc_table) + page - 1) / page * page;
+    size_t mapped = body + 2 * page;
+    struct stekc_table *table;
+    char *base;
+
+    *refused = 0;
+    base = mmap(NULL, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED)
+        return NULL;
+    if (mprotect(base + page, body, PROT_READ | PROT_WRITE) != 0) {
+        int cause = errno;
+
+        munmap(base, mapped);
+        errno = cause;
+        return NULL;
+    }
+    if (mlock(base + page, body) != 0)
+        *refused |= STEK_NOT_LOCKED;
+    if (madvise(base + page, body, MADV_DONTDUMP) != 0)
+        *refused |= STEK_NOT_UNDUMPABLE;
+    if (madvise(base + page, body, MADV_WIPEONFORK) != 0)
+        *refused |= STEK_NOT_WIPED_ON_FORK;
+
+    table = (struct stekc_table *)(void *)(base + page);
+    table->mapped = mapped;
+    atomic_store(&table->boot_offset, read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME));
+    store(&table->clock, (uint64_t)clock);
+    store(&table->magic, TABLE_MAGIC);
+    return table;
+}
+
+void stekc_table_free(struct stekc_table *table)
+{
+    size_t page = page_size();
+    size_t mapped;
+
+    if (table == NULL)
+        return;
+    mapped = table->mapped;
+    stekc_wipe(table, mapped - 2 * page);
+    munmap((char *)table - page, mapped);
+}
+
+int stekc_table_intact(const struct stekc_table *table)
+{
+    return load(&table->magic) == TABLE_MAGIC;
+}
+
+struct stek_now stekc_table_now(const struct stekc_table *table)
+{
+    int64_t boot = read_clock(CLOCK_BOOTTIME) +
+                   atomic_load_explicit(&table->boot_offset, memory_order_acquire);
+    struct stek_now now = {boot, boot};
+
+    if (load(&table->clock) == STEK_CLOCK_BOTH) {
+        int64_t wall = read_clock(CLOCK_REALTIME);
+
+        if (wall < boot)
+            now.low = wall;
+        else
+            now.high = wall;
+    }
+    return now;
+}
+
+struct stek_key *stekc_table_stage(struct stekc_table *table)
+{
+    return table->stage;
+}
+
+/* checksum is never zero for a cell of zeros; it finds accidents, not attacks. */
+static uint64_t checksum(const uint64_t word[KEY_WORDS])
+{
+    uint64_t sum = CELL_MAGIC;
+
+    for (int i = 0; i < KEY_WORDS; i++) {
+        sum = (sum ^ word[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        sum ^= sum >> 29;
+    }
+    return sum | 1;
+}
+
+static void write_slot(struct slot *slot, const struct stek_key *keys, size_t count)
+{
+    uint64_t word[KEY_WORDS];
+
+    store(&slot->count, count);
+    for (size_t i = 0; i < STEK_MAX_KEYS; i++) {
+        struct cell *cell = &slot->cell[i];
+
+        memset(word, 0, sizeof word);
+        if (i < count)
+            memcpy(word, &keys[i], sizeof word);
+        for (int j = 0; j < KEY_WORDS; j++)
+            store(&cell->word[j], word[j]);
+        store(&cell->checksum, i < count ? checksum(word) : 0);
+        store(&cell->magic, i < count ? CELL_MAGIC : 0);
+    }
+    stekc_wipe(word, sizeof word);
+}
+
+int stekc_table_publish(struct stekc_table *table, size_t count)
+{
+    uint64_t sequence = load(&table->sequence);
+
+    if (count > STEK_MAX_KEYS)
+        return -1;
+    write_slot(&table->slot[(sequence + 1) & 1], table->stage, count);
+    store(&table->sequence, sequence + 1);
+    write_slot(&table->slot[sequence & 1], table->stage, count);
+    stekc_wipe(table->stage, sizeof table->stage);
+    return 0;
+}
+
+/* current_cell is the index of the cell that encrypts at now, or -1. */
+static int current_cell(const struct slot *slot, uint64_t count, struct stek_now now)
+{
+    int64_t begun = 0;
+    int found = -1;
+
+    for (uint64_t i = 0; i < count; i++) {
+        int64_t not_before = (int64_t)load(&slot->cell[i].word[WORD_NOT_BEFORE]);
+        int64_t not_after = (int64_t)load(&slot->cell[i].word[WORD_NOT_AFTER]);
+
+        if (not_before > now.low || now.high >= not_after)
+            continue;
+        if (found < 0 || not_before > begun) {
+            begun = not_before;
+            found = (int)i;
+        }
+    }
+    return found;
+}
+
+static int named_cell(const struct slot *slot, uint64_t count,
+                      const unsigned char name[STEK_NAME_SIZE])
+{
+    uint64_t want[2];
+
+    memcpy(want, name, sizeof want);
+    for (uint64_t i = 0; i < count; i++)
+        if (load(&slot->cell[i].word[WORD_NAME]) == want[0] &&
+            load(&slot->cell[i].word[WORD_NAME + 1]) == want[1])
+            return (int)i;
+    return -1;
+}
+
+/* copy_cell copies a cell and reports whether it holds a whole key. */
+static int copy_cell(const struct cell *cell, struct stek_key *out)
+{
+    uint64_t word[KEY_WORDS];
+    int whole;
+
+    for (int i = 0; i < KEY_WORDS; i++)
+        word[i] = load(&cell->word[i]);
+    whole = load(&cell->magic) == CELL_MAGIC && load(&cell->checksum) == checksum(word);
+    if (whole)
+        memcpy(out, word, sizeof word);
+    stekc_wipe(word, sizeof word);
+    return whole;
+}
+
+/*
+ * read_key does the reading for current (name NULL) and find. It repeats while
+ * a publication ran beside it; whoever publishes does so for reasons that take
+ * far longer than a read.
+ */
+static enum stek_state read_key(const struct stekc_table *table, const unsigned char *name,
+                                struct stek_now now, struct stek_key *out)
+{
+    if (!stekc_table_intact(table))
+        return STEK_NO_KEY;
+    for (;;) {
+        uint64_t sequence = load(&table->sequence);
+        const struct slot *slot = &table->slot[sequence & 1];
+        uint64_t count = load(&slot->count);
+        enum stek_state state = STEK_NO_KEY;
+        struct stek_key key;
+        int index;
+
+        if (count > STEK_MAX_KEYS)
+            count = 0;
+        index = name != NULL ? named_cell(slot, count, name) : current_cell(slot, count, now);
+        if (index < 0) {
+            if (load(&table->sequence) == sequence)
+                return STEK_NO_KEY;
+            continue;
+        }
+        if (copy_cell(&slot->cell[index], &key)) {
+            state = stekc_key_state(&key, now);
+            if (state == STEK_CURRENT && name != NULL && index != current_cell(slot, count, now))
+                state = STEK_PREVIOUS;
+        }
+        if (load(&table->sequence) != sequence) {
+            stekc_wipe(&key, sizeof key);
+            continue;
+        }
+        if (state != STEK_NO_KEY && state != STEK_EXPIRED)
+            *out = key;
+        stekc_wipe(&key, sizeof key);
+        return state;
+    }
+}
+
+enum stek_state stekc_table_current(const struct stekc_table *table,
+                                    struct stek_now now, struct stek_key *out)
+{
+    return read_key(table, NULL, now, out);
+}
+
+enum stek_state stekc_table_find(const struct stekc_table *table,
+                                 const unsigned char name[STEK_NAME_SIZE],
+                                 struct stek_now now, struct stek_key *out)
+{
+    return read_key(table, name, now, out);
+}
+
+enum stek_state stekc_key_state(const struct stek_key *key, struct stek_now now)
+{
+    if (now.high >= key->decrypt_until)
+        return STEK_EXPIRED;
+    if (now.high >= key->not_after)
+        return STEK_PREVIOUS;
+    if (now.low < key->not_before)
+        return STEK_UPCOMING;
+    return STEK_CURRENT;
+}

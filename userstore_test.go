@@ -1,0 +1,314 @@
+package stek
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-stek/stek/internal/securemem"
+	"github.com/go-stek/stek/internal/ssltest"
+	"github.com/go-stek/stek/ticketkey"
+)
+
+var errDisk = errors.New("the disk is gone")
+
+func quiet() Option { return WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))) }
+
+func openStore(t *testing.T, store KeyStore) *Keystore {
+	t.Helper()
+	ks, err := OpenStore(store, quiet())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ks.Close()) })
+	return ks
+}
+
+func randomKey(t *testing.T) Key {
+	t.Helper()
+	k := Key{AESKey: make([]byte, ticketkey.AESSize), HMACKey: make([]byte, ticketkey.HMACSize)}
+	for _, b := range [][]byte{k.Name[:], k.AESKey, k.HMACKey} {
+		require.NoError(t, securemem.Random(b))
+	}
+	return k
+}
+
+// asked is a KeyStore that is asked for every ticket, and can fail.
+type asked struct {
+	mu   sync.Mutex
+	keys []Key // the first encrypts
+
+	none, failCurrent, failNamed, panics atomic.Bool
+	delay                                atomic.Int64 // ns
+	namedCalls                           atomic.Int64
+}
+
+func newAsked(t *testing.T) *asked { return &asked{keys: []Key{randomKey(t)}} }
+
+func (a *asked) key() Key {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.keys[0]
+}
+
+func (a *asked) put(k Key) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.keys = append([]Key{k}, a.keys...)
+}
+
+func (a *asked) CurrentKey() (Key, error) {
+	time.Sleep(time.Duration(a.delay.Load()))
+	switch {
+	case a.panics.Load():
+		panic("index out of range")
+	case a.failCurrent.Load():
+		return Key{}, errDisk
+	case a.none.Load():
+		return Key{}, ErrNoKeys
+	}
+	return a.key(), nil
+}
+
+func (a *asked) KeyNamed(name Name) (Key, error) {
+	a.namedCalls.Add(1)
+	time.Sleep(time.Duration(a.delay.Load()))
+	switch {
+	case a.panics.Load():
+		panic("index out of range")
+	case a.failNamed.Load():
+		return Key{}, errDisk
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, k := range a.keys {
+		if k.Name == name {
+			return k, nil
+		}
+	}
+	return Key{}, ErrNotFound
+}
+
+// listed is a Lister, and a Finder if finds is set.
+type listed struct {
+	asked
+	list    []Key
+	changed chan struct{}
+	finds   bool
+}
+
+func newListed(t *testing.T, finds bool, keys ...Key) *listed {
+	return &listed{asked: asked{keys: keys}, list: keys, changed: make(chan struct{}, 1), finds: finds}
+}
+
+func (l *listed) Keys() ([]Key, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.panics.Load() {
+		panic("no list")
+	}
+	return l.list, nil
+}
+
+func (l *listed) Changed() <-chan struct{} { return l.changed }
+func (l *listed) FindsKeys() bool          { return l.finds }
+
+func (l *listed) setList(keys ...Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = keys
+	l.changed <- struct{}{}
+}
+
+func TestAskedKeyStoreRenewsWhenItsCurrentKeyChanges(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := newAsked(t)
+		ks := openStore(t, store)
+		p.attach(ks, WithPolicy(RenewByAge))
+		session := p.newSession()
+		require.EqualValues(t, store.key().Name, session.KeyName())
+		require.Empty(t, p.connect(session).NewSessionTickets)
+
+		store.put(randomKey(t))
+		r := p.connect(session)
+		require.Equal(t, "Reused", r.String())
+		require.EqualValues(t, store.key().Name, newest(r).KeyName())
+	})
+}
+
+func TestKeyStoreThatPanicsFailsOneHandshake(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := newAsked(t)
+		ks := openStore(t, store)
+		p.attach(ks)
+		session := p.newSession()
+		store.panics.Store(true)
+		r := p.connect(session)
+		require.Contains(t, r.Alerts, "server: fatal internal_error")
+		require.ErrorContains(t, ks.Err(), "KeyStore panicked: index out of range")
+		require.EqualValues(t, 1, ks.Stats().Panics)
+		store.panics.Store(false)
+		require.Equal(t, "Reused", p.connect(session).String())
+	})
+}
+
+func TestKeyStoreThatBlocksDelaysTheHandshake(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := newAsked(t)
+		p.attach(openStore(t, store))
+		session := p.newSession()
+		store.delay.Store(int64(50 * time.Millisecond))
+		begin := time.Now()
+		require.Equal(t, "Reused", p.connect(session).String())
+		require.GreaterOrEqual(t, time.Since(begin), 50*time.Millisecond)
+		store.delay.Store(0)
+		require.Equal(t, "Reused", p.connect(session).String())
+	})
+}
+
+func TestKeyStoreWithBadKeyFailsWithClearError(t *testing.T) {
+	short := randomKey(t)
+	short.AESKey = short.AESKey[:24]
+	zeros := randomKey(t)
+	clear(zeros.AESKey)
+	same := randomKey(t)
+	same.HMACKey = same.AESKey
+	nameless := randomKey(t)
+	nameless.Name = Name{}
+	for _, tt := range []struct {
+		name string
+		key  Key
+		want string
+	}{
+		{"wrong size", short, "AES key of 24 bytes and HMAC key of 32, want 32 and 32 (or 16 and 16)"},
+		{"no secrets", Key{Name: short.Name}, "AES key of 0 bytes"},
+		{"all zeros", zeros, "its AES key is all zeros"},
+		{"one secret twice", same, "its AES key and HMAC key are the same"},
+		{"no name", nameless, "its name is all zeros"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachCallback(t, func(t *testing.T, p pair) {
+				good := randomKey(t)
+				store := &asked{keys: []Key{good}}
+				ks := openStore(t, store)
+				p.attach(ks)
+				store.put(tt.key)
+				r := p.connect(nil)
+				require.Contains(t, r.Alerts, "server: fatal internal_error")
+				require.ErrorIs(t, ks.Err(), ticketkey.ErrInvalid)
+				require.ErrorContains(t, ks.Err(), tt.want)
+				store.put(good)
+				require.Equal(t, "Reused", p.connect(p.newSession()).String())
+			})
+		})
+	}
+}
+
+func TestKeyStoreThatAnswersWithAnotherKeyFails(t *testing.T) {
+	server, client := ssltest.NewServer(t), ssltest.NewClient(t)
+	store := &mistaken{newAsked(t)}
+	ks := openStore(t, store)
+	_, err := Attach(server.Pointer(), ks)
+	require.NoError(t, err)
+	session := newest(ssltest.Connect(server, client, ssltest.Options{}))
+	store.put(randomKey(t))
+	r := ssltest.Connect(server, client, ssltest.Options{Session: session})
+	require.Contains(t, r.Alerts, "server: fatal internal_error")
+	require.ErrorContains(t, ks.Err(), "it answered with "+store.key().Name.String())
+}
+
+type mistaken struct{ *asked }
+
+func (m *mistaken) KeyNamed(Name) (Key, error) { return m.key(), nil }
+
+func TestListedKeysArePublishedWhenTheyChange(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		now := time.Now()
+		first, second := randomKey(t), randomKey(t)
+		store := newListed(t, false, first)
+		ks := openStore(t, store)
+		p.attach(ks)
+		session := p.newSession()
+
+		second.NotBefore = now
+		store.setList(first, second)
+		require.Eventually(t, func() bool { return len(ks.Keys()) == 2 }, 5*time.Second, time.Millisecond)
+		r := p.connect(session)
+		require.Equal(t, "Reused", r.String())
+		require.EqualValues(t, second.Name, newest(r).KeyName())
+
+		store.setList(second)
+		require.Eventually(t, func() bool { return len(ks.Keys()) == 1 }, 5*time.Second, time.Millisecond)
+		require.Equal(t, "New", p.connect(session).String(), "first was taken out")
+		require.Zero(t, ks.Stats().Asked, "a Lister is not asked")
+		require.Zero(t, store.namedCalls.Load())
+	})
+}
+
+func TestFinderIsAskedForNamesItDidNotList(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		first, second := randomKey(t), randomKey(t)
+		store := newListed(t, true, first)
+		ks := openStore(t, store)
+		p.attach(ks)
+		session := p.newSession()
+		require.Zero(t, ks.Stats().Asked)
+
+		store.put(second)
+		store.setList(second)
+		require.Eventually(t, func() bool { return ks.Keys()[0].Name == second.Name }, 5*time.Second, time.Millisecond)
+		require.Equal(t, "Reused", p.connect(session).String())
+		require.EqualValues(t, 1, ks.Stats().Asked)
+		require.EqualValues(t, 1, store.namedCalls.Load())
+	})
+}
+
+func TestEmptyTableTurnsToCurrentKey(t *testing.T) {
+	server, client := ssltest.NewServer(t), ssltest.NewClient(t)
+	store := newListed(t, false, randomKey(t))
+	store.list = nil
+	ks := openStore(t, store)
+	_, err := Attach(server.Pointer(), ks)
+	require.NoError(t, err)
+	r := ssltest.Connect(server, client, ssltest.Options{})
+	require.EqualValues(t, store.key().Name, newest(r).KeyName())
+	require.Positive(t, ks.Stats().Asked)
+}
+
+func TestListThatFailsKeepsThePublishedKeys(t *testing.T) {
+	server, client := ssltest.NewServer(t), ssltest.NewClient(t)
+	store := newListed(t, false, randomKey(t))
+	ks := openStore(t, store)
+	_, err := Attach(server.Pointer(), ks)
+	require.NoError(t, err)
+	session := newest(ssltest.Connect(server, client, ssltest.Options{}))
+
+	store.panics.Store(true)
+	store.changed <- struct{}{}
+	require.Eventually(t, func() bool { return ks.Stats().RefreshErrors == 1 }, 5*time.Second, time.Millisecond)
+	require.ErrorContains(t, ks.Err(), "list keys of KeyStore: KeyStore panicked: no list")
+	require.Equal(t, "Reused", ssltest.Connect(server, client, ssltest.Options{Session: session}).String())
+
+	duplicate := store.key()
+	store.panics.Store(false)
+	store.setList(duplicate, duplicate)
+	require.Eventually(t, func() bool { return ks.Stats().RefreshErrors == 2 }, 5*time.Second, time.Millisecond)
+	require.ErrorContains(t, ks.Err(), "its name occurs twice")
+}
+
+// Tickets that other software must read are not bound to a server name, and
+// imported 48-byte keys are AES-128 with a 16-byte HMAC key.
+func TestImportedKeysIssuePlainTickets(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		k := randomKey(t)
+		k.AESKey, k.HMACKey, k.AnyServerName = k.AESKey[:16], k.HMACKey[:16], true
+		p.attach(openStore(t, newListed(t, false, k)))
+		session := p.newSession()
+		o := ssltest.Options{ServerName: "b.example", Session: session}
+		require.Equal(t, "Reused", ssltest.Connect(p.server, p.client, o).String())
+	})
+}

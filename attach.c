@@ -183,8 +183,9 @@ static enum stekc_result fail(struct stekc_report *report, enum stekc_result res
     return result;
 }
 
-/* find_context checks that ctx is an SSL_CTX of a libssl that stek works with. */
-static enum stekc_result find_context(const void *ctx, struct stekc_report *report)
+/* hold_context checks that ctx is an SSL_CTX of a libssl that stek works with,
+   and takes a reference to it, which let_context_go gives back. */
+static enum stekc_result hold_context(void *ctx, struct stekc_report *report)
 {
     memset(report, 0, sizeof *report);
     if (ctx == NULL)
@@ -206,7 +207,16 @@ static enum stekc_result find_context(const void *ctx, struct stekc_report *repo
                                                      on_context_free);
     if (context_index < 0 || !stekc_connection_init())
         return fail(report, STEKC_ERR_OPENSSL, "CRYPTO_get_ex_new_index failed");
+    if (ossl.SSL_CTX_up_ref(ctx) != 1)
+        return fail(report, STEKC_ERR_NOT_CTX, "the SSL_CTX was freed: its reference count is 0");
     return STEKC_OK;
+}
+
+/* A context that is not held stays alone: its SSL_CTX_free would be too many. */
+static void let_context_go(void *ctx, int held)
+{
+    if (held)
+        ossl.SSL_CTX_free(ctx);
 }
 
 static unsigned warnings_for(const SSL_CTX *ctx, int64_t window_seconds)
@@ -333,15 +343,13 @@ static const char *bind_failure(enum stekc_result result)
     }
 }
 
-static enum stekc_result attach_locked(void *ctx, struct stekc_store *store,
-                                       const struct stekc_options *options,
-                                       struct stekc_report *report)
+static enum stekc_result attach_held(SSL_CTX *ctx, struct stekc_store *store,
+                                     const struct stekc_options *options,
+                                     struct stekc_report *report)
 {
     struct stekc_binding *binding;
-    enum stekc_result result = find_context(ctx, report);
+    enum stekc_result result;
 
-    if (result != STEKC_OK)
-        return result;
     if (store == NULL)
         return fail(report, STEKC_ERR_NULL, "the store is NULL");
     if (stekc_store_closed(store))
@@ -370,22 +378,23 @@ enum stekc_result stekc_attach(void *ctx, struct stekc_store *store,
                                const struct stekc_options *options, struct stekc_report *report)
 {
     enum stekc_result result;
+    int held;
 
     pthread_mutex_lock(&lock);
-    result = attach_locked(ctx, store, options, report);
+    result = hold_context(ctx, report);
+    held = result == STEKC_OK;
+    if (held)
+        result = attach_held(ctx, store, options, report);
     pthread_mutex_unlock(&lock);
+    let_context_go(ctx, held);
     return result;
 }
 
-static enum stekc_result detach_locked(void *ctx, struct stekc_report *report)
+static enum stekc_result detach_held(SSL_CTX *ctx, struct stekc_report *report)
 {
-    struct attachment *at;
+    struct attachment *at = active_attachment(ctx);
     const char *failed;
-    enum stekc_result result = find_context(ctx, report);
 
-    if (result != STEKC_OK)
-        return result;
-    at = active_attachment(ctx);
     if (at == NULL)
         return fail(report, STEKC_ERR_NOT_ATTACHED, "the SSL_CTX has no keystore");
     failed = unregister(ctx, at->binding->policy);
@@ -398,21 +407,29 @@ static enum stekc_result detach_locked(void *ctx, struct stekc_report *report)
 enum stekc_result stekc_detach(void *ctx, struct stekc_report *report)
 {
     enum stekc_result result;
+    int held;
 
     pthread_mutex_lock(&lock);
-    result = detach_locked(ctx, report);
+    result = hold_context(ctx, report);
+    held = result == STEKC_OK;
+    if (held)
+        result = detach_held(ctx, report);
     pthread_mutex_unlock(&lock);
+    let_context_go(ctx, held);
     return result;
 }
 
 enum stekc_result stekc_inspect(void *ctx, int64_t window_seconds, struct stekc_report *report)
 {
     enum stekc_result result;
+    int held;
 
     pthread_mutex_lock(&lock);
-    result = find_context(ctx, report);
-    if (result == STEKC_OK)
+    result = hold_context(ctx, report);
+    held = result == STEKC_OK;
+    if (held)
         report->warnings = warnings_for(ctx, window_seconds);
     pthread_mutex_unlock(&lock);
+    let_context_go(ctx, held);
     return result;
 }

@@ -269,7 +269,7 @@ func (t *table) counts() Stats {
 // fillKey copies k, a valid key, into out, which C owns and wipes.
 func fillKey(out *C.struct_stek_key, k Key) {
 	*out = C.struct_stek_key{
-		key_size:      C.uint32_t(len(k.AESKey)),
+		key_size:      C.uint32_t(len(k.AESKey.Bytes())),
 		not_before:    nanoseconds(k.NotBefore, math.MinInt64),
 		not_after:     nanoseconds(k.NotAfter, math.MaxInt64),
 		decrypt_until: nanoseconds(k.DecryptUntil, math.MaxInt64),
@@ -278,8 +278,8 @@ func fillKey(out *C.struct_stek_key, k Key) {
 		out.flags = C.STEK_KEY_ANY_NAME
 	}
 	copy(bytesOf(out.name[:]), k.Name[:])
-	copy(bytesOf(out.aes_key[:]), k.AESKey)
-	copy(bytesOf(out.hmac_key[:]), k.HMACKey)
+	copy(bytesOf(out.aes_key[:]), k.AESKey.Bytes())
+	copy(bytesOf(out.hmac_key[:]), k.HMACKey.Bytes())
 }
 
 func bytesOf(c []C.uchar) []byte {

@@ -298,20 +298,12 @@ static int within_budget(SSL *ssl)
     return ossl.SSL_set_ex_data(ssl, budget_index, (void *)(hello | (spent + 1))) == 1;
 }
 
-static enum stek_state named_key(const struct stekc_binding *binding, SSL *ssl,
-                                 struct stek_now now, const unsigned char *name,
-                                 struct stek_key *out)
+/* table_answers tells that what the table says is final: a miss, mostly. */
+static int table_answers(const struct stekc_store *store, enum stek_state state)
 {
-    const struct stekc_store *store = binding->store;
-    enum stek_state state = stekc_table_find(store->table, name, now, out);
-    int ask = state == STEK_NO_KEY && store->ask.on_miss && store->ask.named != NULL &&
-              may_ask(store);
-
-    if (state == STEK_EXPIRED || (state == STEK_NO_KEY && !ask))
-        return state;
-    if (!within_budget(ssl))
-        return STEK_LIMITED;
-    return ask ? ask_named(binding, now, name, out) : state;
+    return state == STEK_EXPIRED ||
+           (state == STEK_NO_KEY &&
+            !(store->ask.on_miss && store->ask.named != NULL && may_ask(store)));
 }
 
 static int decrypts(enum stek_state state)
@@ -426,37 +418,72 @@ static void count_decrypt(const struct stekc_binding *binding, enum stek_state s
         count(binding, STEK_COUNT_RENEWED);
 }
 
+/* decrypt_with goes on from what the table said: facts->state, and key. */
+static enum stek_verdict decrypt_with(const struct stekc_binding *binding, SSL *ssl,
+                                      struct stek_now now, struct stekc_facts *facts,
+                                      struct stek_key *key, const unsigned char *name,
+                                      const unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                                      struct stekc_mac mac)
+{
+    struct mac_key mac_key;
+    enum stek_verdict verdict;
+
+    facts->tls13 = is_tls13(ssl);
+    if (!within_budget(ssl))
+        facts->state = STEK_LIMITED;
+    else if (facts->state == STEK_NO_KEY)
+        facts->state = ask_named(binding, now, name, key);
+    if (decrypts(facts->state)) {
+        facts->can_renew = could_encrypt(binding, facts->state, now);
+        if (!derive_mac_key(binding, ssl, facts->tls13, 0, key, &mac_key))
+            facts->state = STEK_NO_KEY;
+    }
+    verdict = stekc_verdict(facts);
+    if (verdict == STEK_RENEW && !facts->tls13 && bound_to_server_name(binding, key) &&
+        !remember_name(ssl))
+        verdict = STEK_USE;
+    if (verdict > STEK_IGNORE && !(set_up_mac(binding, mac, &mac_key) &&
+                                   set_up_cipher(binding, cipher, key, iv, 0))) {
+        facts->state = STEK_FAILED;
+        verdict = stekc_verdict(facts);
+    }
+    stekc_wipe(&mac_key, sizeof mac_key);
+    return verdict;
+}
+
+/* An error left behind by a verdict that is none would fail the handshake
+   later. Each of the three returns 0 on an empty queue, which is no error. */
+static void mark_errors(void)
+{
+    ossl.ERR_set_mark();
+}
+
+static void restore_errors(enum stek_verdict verdict)
+{
+    if (verdict >= STEK_IGNORE)
+        ossl.ERR_pop_to_mark();
+    else
+        ossl.ERR_clear_last_mark();
+}
+
 static enum stek_verdict on_decrypt(const struct stekc_binding *binding, SSL *ssl,
                                     const unsigned char *name, const unsigned char *iv,
                                     EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
 {
     struct stek_now now = stekc_table_now(binding->store->table);
     struct stek_key key;
-    struct mac_key mac_key;
-    struct stekc_facts facts = {
-        .tls13 = is_tls13(ssl),
-        .policy = binding->policy,
-        .soft = binding->soft,
-    };
+    struct stekc_facts facts = {.policy = binding->policy, .soft = binding->soft};
     enum stek_verdict verdict;
 
-    facts.state = named_key(binding, ssl, now, name, &key);
-    if (decrypts(facts.state)) {
-        facts.can_renew = could_encrypt(binding, facts.state, now);
-        if (!derive_mac_key(binding, ssl, facts.tls13, 0, &key, &mac_key))
-            facts.state = STEK_NO_KEY;
-    }
-    verdict = stekc_verdict(&facts);
-    if (verdict == STEK_RENEW && !facts.tls13 && bound_to_server_name(binding, &key) &&
-        !remember_name(ssl))
-        verdict = STEK_USE;
-    if (verdict > STEK_IGNORE && !(set_up_mac(binding, mac, &mac_key) &&
-                                   set_up_cipher(binding, cipher, &key, iv, 0))) {
-        facts.state = STEK_FAILED;
+    facts.state = stekc_table_find(binding->store->table, name, now, &key);
+    if (table_answers(binding->store, facts.state)) {
         verdict = stekc_verdict(&facts);
+    } else {
+        mark_errors();
+        verdict = decrypt_with(binding, ssl, now, &facts, &key, name, iv, cipher, mac);
+        restore_errors(verdict);
+        stekc_wipe(&key, sizeof key);
     }
-    stekc_wipe(&mac_key, sizeof mac_key);
-    stekc_wipe(&key, sizeof key);
     count_decrypt(binding, facts.state, verdict);
     return verdict;
 }
@@ -466,15 +493,11 @@ int stekc_callback(const struct stekc_binding *binding, SSL *ssl, unsigned char 
 {
     enum stek_verdict verdict;
 
-    ossl.ERR_set_mark();
-    verdict = encrypt ? on_encrypt(binding, ssl, name, iv, cipher, mac)
-                      : on_decrypt(binding, ssl, name, iv, cipher, mac);
-    /* An error left behind by a verdict that is none would fail the handshake
-       later. Both calls return 0 when the queue was empty, which is no error. */
-    if (verdict >= STEK_IGNORE)
-        ossl.ERR_pop_to_mark();
-    else
-        ossl.ERR_clear_last_mark();
+    if (!encrypt)
+        return on_decrypt(binding, ssl, name, iv, cipher, mac);
+    mark_errors();
+    verdict = on_encrypt(binding, ssl, name, iv, cipher, mac);
+    restore_errors(verdict);
     return verdict;
 }
 

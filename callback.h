@@ -259,8 +259,8 @@ struct stekc_report {
 /*
  * stekc_attach makes ctx, an SSL_CTX, issue and accept tickets with the keys
  * of store. ctx holds store until SSL_CTX_free. Call it before the first
- * SSL_new on ctx: OpenSSL stores callbacks without a lock. On error ctx is
- * unchanged. Any thread; report is always filled.
+ * SSL_new on ctx: OpenSSL stores callbacks without a lock. ctx must not be freed
+ * meanwhile. On error ctx is unchanged. Any thread; report is always filled.
  */
 enum stekc_result stekc_attach(void *ctx, struct stekc_store *store,
                                const struct stekc_options *options,

@@ -26,10 +26,11 @@ import (
 	"github.com/go-stek/stek/ticketkey"
 )
 
-// Key and Name are ticketkey's, for KeyStore implementations.
+// Key, Name and Secret are ticketkey's, for KeyStore implementations.
 type (
-	Key  = ticketkey.Key
-	Name = ticketkey.Name
+	Key    = ticketkey.Key
+	Name   = ticketkey.Name
+	Secret = ticketkey.Secret
 )
 
 // What a KeyStore returns when it has no answer. Neither is a failure.
@@ -259,7 +260,7 @@ func (ks *Keystore) waitFor(now ticketkey.Now, again time.Time) time.Duration {
 func withoutSecrets(keys []Key) []publishedKey {
 	published := make([]publishedKey, len(keys))
 	for i, k := range keys {
-		k.AESKey, k.HMACKey = nil, nil
+		k.AESKey, k.HMACKey = ticketkey.Secret{}, ticketkey.Secret{}
 		published[i] = k
 	}
 	return published

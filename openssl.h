@@ -31,6 +31,8 @@
     X(SSL_CTX_set_tlsext_ticket_key_evp_cb, OSSL_3_0_0, "registers the EVP callback")    \
     X(SSL_CTX_set_session_ticket_cb, OSSL_1_1_1, "authentication time in the ticket")    \
     X(SSL_CTX_get_ssl_method, OSSL_1_1_1, "tells an SSL_CTX from another pointer")       \
+    X(SSL_CTX_up_ref, OSSL_1_1_1, "tells a freed SSL_CTX, whose count is 0")              \
+    X(SSL_CTX_free, OSSL_1_1_1, "gives that reference back")                             \
     X(SSL_CTX_set_ex_data, OSSL_1_1_1, "the context holds the store")                    \
     X(SSL_CTX_get_ex_data, OSSL_1_1_1, "the context holds the store")                    \
     X(SSL_CTX_get_options, OSSL_1_1_1, "report of what bypasses the callback")           \

@@ -30,11 +30,16 @@ func openStore(t *testing.T, store KeyStore) *Keystore {
 
 func randomKey(t *testing.T) Key {
 	t.Helper()
-	k := Key{AESKey: make([]byte, ticketkey.AESSize), HMACKey: make([]byte, ticketkey.HMACSize)}
-	for _, b := range [][]byte{k.Name[:], k.AESKey, k.HMACKey} {
-		require.NoError(t, securemem.Random(b))
-	}
+	k := Key{AESKey: randomSecret(t, ticketkey.AESSize), HMACKey: randomSecret(t, ticketkey.HMACSize)}
+	require.NoError(t, securemem.Random(k.Name[:]))
 	return k
+}
+
+func randomSecret(t *testing.T, size int) Secret {
+	t.Helper()
+	b := make([]byte, size)
+	require.NoError(t, securemem.Random(b))
+	return ticketkey.SecretOf(b)
 }
 
 // asked is a KeyStore that is asked for every ticket, and can fail.
@@ -172,9 +177,9 @@ func TestKeyStoreThatBlocksDelaysTheHandshake(t *testing.T) {
 
 func TestKeyStoreWithBadKeyFailsWithClearError(t *testing.T) {
 	short := randomKey(t)
-	short.AESKey = short.AESKey[:24]
+	short.AESKey = randomSecret(t, 24)
 	zeros := randomKey(t)
-	clear(zeros.AESKey)
+	clear(zeros.AESKey.Bytes())
 	same := randomKey(t)
 	same.HMACKey = same.AESKey
 	nameless := randomKey(t)
@@ -305,7 +310,7 @@ func TestListThatFailsKeepsThePublishedKeys(t *testing.T) {
 func TestImportedKeysIssuePlainTickets(t *testing.T) {
 	eachCallback(t, func(t *testing.T, p pair) {
 		k := randomKey(t)
-		k.AESKey, k.HMACKey, k.AnyServerName = k.AESKey[:16], k.HMACKey[:16], true
+		k.AESKey, k.HMACKey, k.AnyServerName = randomSecret(t, 16), randomSecret(t, 16), true
 		p.attach(openStore(t, newListed(t, false, k)))
 		session := p.newSession()
 		o := ssltest.Options{ServerName: "b.example", Session: session}

@@ -40,8 +40,8 @@ func (n Name) String() string { return hex.EncodeToString(n[:4]) }
 // software that uses 48-byte keys. Copies of a Key share the secrets' memory.
 type Key struct {
 	Name    Name
-	AESKey  []byte
-	HMACKey []byte
+	AESKey  Secret
+	HMACKey Secret
 
 	NotBefore    time.Time
 	NotAfter     time.Time
@@ -63,20 +63,20 @@ func (k Key) Validate() error {
 	if k.Name == (Name{}) {
 		return fault("its name is all zeros")
 	}
-	a, h := len(k.AESKey), len(k.HMACKey)
-	full := a == AESSize && h == HMACSize
-	imported := a == ImportedSize && h == ImportedSize
+	aes, hmac := k.AESKey.Bytes(), k.HMACKey.Bytes()
+	full := len(aes) == AESSize && len(hmac) == HMACSize
+	imported := len(aes) == ImportedSize && len(hmac) == ImportedSize
 	if !full && !imported {
 		return fault("AES key of %d bytes and HMAC key of %d, want %d and %d (or %d and %d)",
-			a, h, AESSize, HMACSize, ImportedSize, ImportedSize)
+			len(aes), len(hmac), AESSize, HMACSize, ImportedSize, ImportedSize)
 	}
-	if why := weakness(k.AESKey); why != "" {
+	if why := weakness(aes); why != "" {
 		return fault("its AES key is %s", why)
 	}
-	if why := weakness(k.HMACKey); why != "" {
+	if why := weakness(hmac); why != "" {
 		return fault("its HMAC key is %s", why)
 	}
-	if subtle.ConstantTimeCompare(k.AESKey, k.HMACKey) == 1 {
+	if subtle.ConstantTimeCompare(aes, hmac) == 1 {
 		return fault("its AES key and HMAC key are the same")
 	}
 	if !k.NotAfter.IsZero() && k.NotAfter.Before(k.NotBefore) {
@@ -91,8 +91,8 @@ func (k Key) Validate() error {
 // Wipe overwrites the two secrets in place, for every copy of k. Go may have
 // copied them before; Wipe cannot reach such copies.
 func (k Key) Wipe() {
-	clear(k.AESKey)
-	clear(k.HMACKey)
+	clear(k.AESKey.Bytes())
+	clear(k.HMACKey.Bytes())
 }
 
 // String, GoString, Format, LogValue and MarshalText give the name only: a key

@@ -129,8 +129,8 @@ func (s *Source) add(begin time.Time) error {
 	}
 	secret := memory.Bytes()
 	k := heldKey{memory: memory, Key: ticketkey.Key{
-		AESKey:  secret[:ticketkey.AESSize:ticketkey.AESSize],
-		HMACKey: secret[ticketkey.AESSize:],
+		AESKey:  ticketkey.SecretOf(secret[:ticketkey.AESSize:ticketkey.AESSize]),
+		HMACKey: ticketkey.SecretOf(secret[ticketkey.AESSize:]),
 	}}
 	if err := errors.Join(s.random(k.Name[:]), s.random(secret)); err != nil {
 		memory.Free()

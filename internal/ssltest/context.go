@@ -63,6 +63,18 @@ func NewClient(tb testing.TB) *Context {
 	return newContext(tb, C.ssltest_client_new())
 }
 
+// NewConnection returns the SSL of a connection that c could make: a struct of
+// libssl that is no SSL_CTX. It is freed when the test ends.
+func NewConnection(tb testing.TB, c *Context) unsafe.Pointer {
+	tb.Helper()
+	ssl := C.SSL_new(c.ctx)
+	if ssl == nil {
+		tb.Fatal("ssltest: no SSL")
+	}
+	tb.Cleanup(func() { C.SSL_free(ssl) })
+	return unsafe.Pointer(ssl)
+}
+
 func newContext(tb testing.TB, ctx *C.SSL_CTX) *Context {
 	tb.Helper()
 	if ctx == nil {

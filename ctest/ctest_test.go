@@ -1,0 +1,82 @@
+// Package ctest builds the C part without Go, under the compiler's sanitizers,
+// and runs its tests in src/.
+package ctest
+
+import (
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// cFiles are the C files of the root package.
+var cFiles = []string{"callback.c", "table.c", "store.c", "attach.c", "openssl.c"}
+
+var strict = []string{"-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g"}
+
+// build compiles src/NAME.c with the files of the root package and returns the
+// program's path.
+func build(t *testing.T, name string, root []string, flags ...string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), name)
+	args := append(append(strict, flags...), "-o", program, filepath.Join("src", name+".c"))
+	for _, file := range root {
+		args = append(args, filepath.Join("..", file))
+	}
+	args = append(args, "-lssl", "-lcrypto", "-ldl", "-lpthread")
+	output(t, "gcc", args...)
+	return program
+}
+
+func output(t *testing.T, command string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(command, args...).CombinedOutput()
+	require.NoErrorf(t, err, "%s %v\n%s", command, args, out)
+	return string(out)
+}
+
+func TestCUnderAddressSanitizer(t *testing.T) {
+	for name, root := range map[string][]string{
+		"table_test":     nil, // includes table.c
+		"verdict_test":   cFiles,
+		"handshake_test": cFiles,
+	} {
+		t.Run(name, func(t *testing.T) {
+			program := build(t, name, root, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+			t.Log(output(t, program))
+		})
+	}
+}
+
+// gcc's ThreadSanitizer needs an address space that is not randomised.
+func TestCUnderThreadSanitizer(t *testing.T) {
+	for name, root := range map[string][]string{"table_test": nil, "handshake_test": cFiles} {
+		t.Run(name, func(t *testing.T) {
+			program := build(t, name, root, "-O1", "-fsanitize=thread")
+			t.Log(output(t, "setarch", "-R", program))
+		})
+	}
+}
+
+// A ClientHello can carry 1,700 tickets. Each miss costs this many
+// instructions at the most, with three keys in the table.
+func TestMissCostsFewInstructions(t *testing.T) {
+	const limit = 400
+	program := build(t, "cost", cFiles, "-O2")
+	instructions := func(calls int) int {
+		out := output(t, "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+			"--toggle-collect=stekc_callback", program, strconv.Itoa(calls))
+		match := regexp.MustCompile(`Collected : (\d+)`).FindStringSubmatch(out)
+		require.NotNil(t, match, out)
+		n, err := strconv.Atoi(match[1])
+		require.NoError(t, err)
+		return n
+	}
+	perCall := (instructions(2000) - instructions(1000)) / 1000
+	t.Logf("a miss costs %d instructions", perCall)
+	require.Positive(t, perCall)
+	require.Less(t, perCall, limit)
+}

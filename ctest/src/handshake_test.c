@@ -1,0 +1,325 @@
+/*
+ * handshake_test.c - the callback in real handshakes, without Go: attach,
+ * rotate under load, let go in any order. Built with AddressSanitizer, which
+ * also looks for leaks.
+ */
+#include "../../store.h"
+#include "check.h"
+
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+
+static const struct stekc_options by_default = {.auth_age_cap = INT64_C(3600) * 1000000000};
+
+static SSL_CTX *new_server(void)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
+    EVP_PKEY *key = NULL;
+    X509 *cert = X509_new();
+
+    CHECK(ctx != NULL && maker != NULL && cert != NULL);
+    CHECK(EVP_PKEY_keygen_init(maker) == 1);
+    CHECK(EVP_PKEY_CTX_ctrl_str(maker, "ec_paramgen_curve", "P-256") == 1);
+    CHECK(EVP_PKEY_keygen(maker, &key) == 1);
+    CHECK(X509_set_version(cert, 2) == 1);
+    CHECK(ASN1_INTEGER_set(X509_get_serialNumber(cert), 1) == 1);
+    CHECK(X509_gmtime_adj(X509_getm_notBefore(cert), 0) != NULL);
+    CHECK(X509_gmtime_adj(X509_getm_notAfter(cert), 3600) != NULL);
+    CHECK(X509_set_pubkey(cert, key) == 1);
+    CHECK(X509_sign(cert, key, EVP_sha256()) > 0);
+    CHECK(SSL_CTX_use_certificate(ctx, cert) == 1);
+    CHECK(SSL_CTX_use_PrivateKey(ctx, key) == 1);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    EVP_PKEY_CTX_free(maker);
+    return ctx;
+}
+
+static struct stekc_store *new_store(void)
+{
+    unsigned refused;
+    struct stekc_store *store = stekc_store_new(STEK_CLOCK_BOOT, NULL, &refused);
+
+    CHECK(store != NULL);
+    return store;
+}
+
+/* publish puts the keys number (current) and number - 1 (previous) in force. */
+static void publish(struct stekc_store *store, uint64_t number)
+{
+    struct stek_key *stage = stekc_table_stage(stekc_store_table(store));
+
+    stage[0] = test_key(number, (int64_t)number, INT64_MAX, INT64_MAX);
+    stage[1] = test_key(number - 1, (int64_t)number - 1, INT64_MAX, INT64_MAX);
+    CHECK(stekc_table_publish(stekc_store_table(store), 2) == 0);
+}
+
+static void attach(SSL_CTX *ctx, struct stekc_store *store, int kind)
+{
+    struct stekc_options options = by_default;
+    struct stekc_report report;
+
+    options.kind = kind;
+    CHECK(stekc_attach(ctx, store, &options, &report) == STEKC_OK);
+    CHECK(report.warnings == 0);
+}
+
+/* A client keeps its newest session, as SSL_CTX_sess_set_new_cb(3) tells it; in
+   TLS 1.2 that leaves out renewals. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    SSL_SESSION **kept = SSL_get_ex_data(ssl, 0);
+
+    SSL_SESSION_free(*kept);
+    *kept = session;
+    return 1;
+}
+
+static SSL_CTX *new_client(int version)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+    CHECK(ctx != NULL);
+    CHECK(SSL_CTX_set_min_proto_version(ctx, version) == 1);
+    CHECK(SSL_CTX_set_max_proto_version(ctx, version) == 1);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, keep_session);
+    return ctx;
+}
+
+/* connect_once makes one connection with *session, replaces it by the newest
+   one the server sent, and tells whether the connection was resumed. */
+static int connect_once(SSL_CTX *server_ctx, SSL_CTX *client_ctx, SSL_SESSION **session)
+{
+    SSL *server = SSL_new(server_ctx), *client = SSL_new(client_ctx);
+    BIO *one = NULL, *other = NULL;
+    char byte = 'x';
+    int reused, done = 0;
+
+    CHECK(server != NULL && client != NULL);
+    CHECK(BIO_new_bio_pair(&one, 1 << 17, &other, 1 << 17) == 1);
+    SSL_set_bio(server, one, one);
+    SSL_set_bio(client, other, other);
+    SSL_set_accept_state(server);
+    SSL_set_connect_state(client);
+    CHECK(SSL_set_ex_data(client, 0, session) == 1);
+    CHECK(SSL_set_tlsext_host_name(client, "a.example") == 1);
+    if (*session != NULL)
+        CHECK(SSL_set_session(client, *session) == 1);
+    for (int i = 0; i < 10 && done != 3; i++) {
+        done = SSL_do_handshake(client) == 1;
+        done |= (SSL_do_handshake(server) == 1) << 1;
+    }
+    CHECK(done == 3);
+    CHECK(SSL_write(server, &byte, 1) == 1);
+    CHECK(SSL_read(client, &byte, 1) == 1);
+    reused = SSL_session_reused(server);
+    CHECK(reused == SSL_session_reused(client));
+    if (SSL_version(client) == TLS1_2_VERSION) {
+        SSL_SESSION_free(*session);
+        *session = SSL_get1_session(client);
+    }
+    SSL_shutdown(client);
+    SSL_shutdown(server);
+    SSL_free(client);
+    SSL_free(server);
+    return reused;
+}
+
+static const int kinds[] = {STEK_KIND_HMAC,
+#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
+                            STEK_KIND_EVP
+#endif
+};
+static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+#define EACH(type, item, list)                                                           \
+    for (const type *item = list; item < list + sizeof list / sizeof list[0]; item++)
+
+static void resumes_until_the_key_is_gone(void)
+{
+    EACH(int, kind, kinds) EACH(int, version, versions)
+    {
+        struct stekc_store *store = new_store();
+        SSL_CTX *server = new_server(), *client = new_client(*version);
+        SSL_SESSION *session = NULL;
+
+        attach(server, store, *kind);
+        publish(store, 10);
+        CHECK(!connect_once(server, client, &session));
+        CHECK(connect_once(server, client, &session));
+        publish(store, 11);
+        CHECK(connect_once(server, client, &session)); /* and is renewed under 11 */
+        publish(store, 12);
+        CHECK(connect_once(server, client, &session));
+        publish(store, 20);
+        CHECK(!connect_once(server, client, &session));
+        CHECK(stekc_store_counter(store, STEK_COUNT_UNKNOWN) == 1);
+        CHECK(stekc_store_counter(store, STEK_COUNT_ERRORS) == 0);
+        SSL_SESSION_free(session);
+        SSL_CTX_free(client);
+        SSL_CTX_free(server);
+        stekc_store_close(store);
+    }
+}
+
+static void context_outlives_its_store(void)
+{
+    struct stekc_store *store = new_store();
+    SSL_CTX *server = new_server(), *client = new_client(TLS1_3_VERSION);
+    SSL_SESSION *session = NULL;
+    struct stekc_report report;
+
+    attach(server, store, STEK_KIND_FASTEST);
+    publish(store, 10);
+    CHECK(!connect_once(server, client, &session));
+    stekc_store_close(store);
+    CHECK(!connect_once(server, client, &session));
+    CHECK(stekc_detach(server, &report) == STEKC_OK);
+    CHECK(stekc_detach(server, &report) == STEKC_ERR_NOT_ATTACHED);
+    CHECK(!connect_once(server, client, &session)); /* OpenSSL's own keys again */
+    CHECK(connect_once(server, client, &session));
+
+    store = new_store(); /* and another store on the same context */
+    attach(server, store, STEK_KIND_FASTEST);
+    publish(store, 10);
+    CHECK(!connect_once(server, client, &session));
+    CHECK(connect_once(server, client, &session));
+    stekc_store_close(store);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    SSL_CTX_free(server);
+}
+
+static int released;
+
+static void on_release(uintptr_t handle)
+{
+    released += (int)handle;
+}
+
+static void thousands_of_stores_come_and_go(void)
+{
+    struct stekc_ask ask = {.handle = 1, .released = on_release};
+    SSL_CTX *lasting = SSL_CTX_new(TLS_server_method());
+
+    released = 0;
+    for (int i = 0; i < 3000; i++) {
+        unsigned refused;
+        struct stekc_store *store = stekc_store_new(STEK_CLOCK_BOOT, &ask, &refused);
+        SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+        CHECK(store != NULL && ctx != NULL);
+        attach(ctx, store, STEK_KIND_FASTEST);
+        if (i % 2 == 0)
+            stekc_store_close(store);
+        SSL_CTX_free(ctx);
+        if (i % 2 != 0)
+            stekc_store_close(store);
+        CHECK(released == i + 1);
+    }
+    SSL_CTX_free(lasting);
+}
+
+static void bindings_run_out_with_an_error(void)
+{
+    enum { MANY = 1024 };
+    static struct stekc_store *store[MANY + 1];
+    static SSL_CTX *ctx[MANY + 1];
+    struct stekc_report report;
+
+    for (int i = 0; i < MANY; i++) {
+        store[i] = new_store();
+        ctx[i] = SSL_CTX_new(TLS_server_method());
+        CHECK(ctx[i] != NULL);
+        attach(ctx[i], store[i], STEK_KIND_FASTEST);
+    }
+    store[MANY] = new_store();
+    ctx[MANY] = SSL_CTX_new(TLS_server_method());
+    CHECK(ctx[MANY] != NULL);
+    CHECK(stekc_attach(ctx[MANY], store[MANY], &by_default, &report) == STEKC_ERR_FULL);
+    CHECK(strstr(report.detail, "1024") != NULL);
+    CHECK(stekc_attach(ctx[MANY], store[0], &by_default, &report) == STEKC_OK); /* shared */
+    for (int i = 0; i <= MANY; i++) {
+        SSL_CTX_free(ctx[i]);
+        stekc_store_close(store[i]);
+    }
+}
+
+enum { THREADS = 8, CONNECTIONS = 40 };
+
+struct load {
+    SSL_CTX *server, *client;
+    int reused;
+};
+
+static void *resume_all_the_time(void *argument)
+{
+    struct load *load = argument;
+    SSL_SESSION *session = NULL;
+
+    for (int i = 0; i < CONNECTIONS; i++)
+        load->reused += connect_once(load->server, load->client, &session);
+    SSL_SESSION_free(session);
+    return NULL;
+}
+
+static void *rotate_all_the_time(void *argument)
+{
+    struct stekc_store *store = argument;
+
+    /* Keys 1 to 62 stay; one after the other is the newest, and so current. */
+    for (int64_t round = 0; !stekc_store_closed(store); round++) {
+        struct stek_key *stage = stekc_table_stage(stekc_store_table(store));
+
+        for (int i = 0; i < 62; i++)
+            stage[i] = test_key(1 + (uint64_t)i, i == round % 62, INT64_MAX, INT64_MAX);
+        CHECK(stekc_table_publish(stekc_store_table(store), 62) == 0);
+    }
+    return NULL;
+}
+
+static void threads_resume_during_rotation(void)
+{
+    EACH(int, kind, kinds) EACH(int, version, versions)
+    {
+        struct stekc_store *store = new_store();
+        struct load load[THREADS];
+        pthread_t thread[THREADS], rotation;
+        SSL_CTX *server = new_server();
+
+        publish(store, 10);
+        attach(server, store, *kind);
+        stekc_store_hold(store); /* the rotating thread's */
+        CHECK(pthread_create(&rotation, NULL, rotate_all_the_time, store) == 0);
+        while (stekc_table_find(stekc_store_table(store), test_key(1, 0, 0, 0).name,
+                                (struct stek_now){5, 5}, &(struct stek_key){0}) == STEK_NO_KEY)
+            ;
+        for (int i = 0; i < THREADS; i++) {
+            load[i] = (struct load){server, new_client(*version), 0};
+            CHECK(pthread_create(&thread[i], NULL, resume_all_the_time, &load[i]) == 0);
+        }
+        for (int i = 0; i < THREADS; i++) {
+            CHECK(pthread_join(thread[i], NULL) == 0);
+            CHECK(load[i].reused == CONNECTIONS - 1);
+            SSL_CTX_free(load[i].client);
+        }
+        CHECK(stekc_store_counter(store, STEK_COUNT_ERRORS) == 0);
+        SSL_CTX_free(server);
+        atomic_store(&store->closed, 1); /* ends the rotation */
+        CHECK(pthread_join(rotation, NULL) == 0);
+        stekc_store_release(store);
+        stekc_store_release(store);
+    }
+}
+
+int main(void)
+{
+    RUN(resumes_until_the_key_is_gone);
+    RUN(context_outlives_its_store);
+    RUN(thousands_of_stores_come_and_go);
+    RUN(bindings_run_out_with_an_error);
+    RUN(threads_resume_during_rotation);
+    return 0;
+}

@@ -1,0 +1,262 @@
+/*
+ * table_test.c - the key table alone: windows, wiping, damage, and readers
+ * beside a writer. Built with AddressSanitizer and with ThreadSanitizer.
+ */
+#include "../../table.c"
+#include "check.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+
+static const struct stek_now noon = {1000, 1000};
+
+static struct stekc_table *new_table(int clock)
+{
+    unsigned refused;
+    struct stekc_table *table = stekc_table_new(clock, &refused);
+
+    CHECK(table != NULL);
+    CHECK(refused == 0);
+    return table;
+}
+
+static void publish(struct stekc_table *table, const struct stek_key *keys, size_t count)
+{
+    if (count > 0)
+        memcpy(stekc_table_stage(table), keys, count * sizeof *keys);
+    CHECK(stekc_table_publish(table, count) == 0);
+}
+
+static void empty_table_has_no_key(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    unsigned char zeros[STEK_NAME_SIZE] = {0};
+    struct stek_key key;
+
+    CHECK(stekc_table_current(table, noon, &key) == STEK_NO_KEY);
+    CHECK(stekc_table_find(table, zeros, noon, &key) == STEK_NO_KEY);
+    CHECK(stekc_table_publish(table, STEK_MAX_KEYS + 1) == -1);
+    stekc_table_free(table);
+    stekc_table_free(NULL);
+}
+
+static void key_moves_through_its_states(void)
+{
+    static const struct {
+        int64_t low, high;
+        enum stek_state found;
+        int encrypts;
+    } rows[] = {
+        {0, 0, STEK_UPCOMING, 0},          {99, 99, STEK_UPCOMING, 0},
+        {100, 100, STEK_CURRENT, 1},       {199, 199, STEK_CURRENT, 1},
+        {200, 200, STEK_PREVIOUS, 0},      {299, 299, STEK_PREVIOUS, 0},
+        {300, 300, STEK_EXPIRED, 0},       {INT64_MAX, INT64_MAX, STEK_EXPIRED, 0},
+        {99, 150, STEK_UPCOMING, 0},  /* a step forward activates nothing */
+        {150, 200, STEK_PREVIOUS, 0}, /* and a step back revives nothing */
+        {150, 300, STEK_EXPIRED, 0},
+    };
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    struct stek_key key = test_key(1, 100, 200, 300);
+
+    publish(table, &key, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct stek_now now = {rows[i].low, rows[i].high};
+        struct stek_key found;
+        enum stek_state state = stekc_table_find(table, key.name, now, &found);
+
+        CHECK(state == rows[i].found);
+        if (state != STEK_EXPIRED)
+            CHECK(memcmp(&found, &key, sizeof key) == 0);
+        CHECK((stekc_table_current(table, now, &found) == STEK_CURRENT) == rows[i].encrypts);
+    }
+    stekc_table_free(table);
+}
+
+static void newest_of_two_encrypts(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    struct stek_key keys[] = {test_key(1, 0, 5000, 9000), test_key(2, 500, 5000, 9000),
+                              test_key(3, 2000, 5000, 9000)};
+    struct stek_key found;
+
+    publish(table, keys, 3);
+    CHECK(stekc_table_current(table, noon, &found) == STEK_CURRENT);
+    CHECK(memcmp(found.name, keys[1].name, STEK_NAME_SIZE) == 0);
+    CHECK(stekc_table_find(table, keys[0].name, noon, &found) == STEK_PREVIOUS);
+    CHECK(stekc_table_find(table, keys[1].name, noon, &found) == STEK_CURRENT);
+    CHECK(stekc_table_find(table, keys[2].name, noon, &found) == STEK_UPCOMING);
+    stekc_table_free(table);
+}
+
+static int holds(const struct stekc_table *table, const struct stek_key *key)
+{
+    return table != NULL && (memmem(table, sizeof *table, key->aes_key, 8) != NULL ||
+                             memmem(table, sizeof *table, key->hmac_key, 8) != NULL);
+}
+
+static void publishing_wipes_what_was_there(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    struct stek_key first = test_key(1, 0, 5000, 9000), second = test_key(2, 0, 5000, 9000);
+
+    publish(table, &first, 1);
+    CHECK(holds(table, &first));
+    publish(table, &second, 1);
+    CHECK(!holds(table, &first) && holds(table, &second));
+    publish(table, NULL, 0);
+    CHECK(!holds(table, &second));
+    stekc_table_free(table);
+}
+
+static void stage_is_wiped(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    struct stek_key key = test_key(1, 0, 5000, 9000);
+
+    publish(table, &key, 1);
+    CHECK(memmem(table->stage, sizeof table->stage, key.aes_key, 8) == NULL);
+    stekc_table_free(table);
+}
+
+static void damaged_cell_is_no_key(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    struct stek_key key = test_key(1, 0, 5000, 9000), found;
+    unsigned char zeros[STEK_NAME_SIZE] = {0};
+
+    for (int word = 2; word < KEY_WORDS; word++) { /* the name finds the cell */
+        publish(table, &key, 1);
+        table->slot[table->sequence & 1].cell[0].word[word] ^= 1;
+        CHECK(stekc_table_find(table, key.name, noon, &found) == STEK_NO_KEY);
+        CHECK(stekc_table_current(table, noon, &found) == STEK_NO_KEY);
+    }
+    publish(table, &key, 1);
+    memset((void *)table->slot, 0, sizeof table->slot);
+    table->slot[0].count = table->slot[1].count = STEK_MAX_KEYS;
+    CHECK(stekc_table_find(table, zeros, noon, &found) == STEK_NO_KEY);
+    CHECK(stekc_table_current(table, noon, &found) == STEK_NO_KEY);
+    table->slot[0].count = table->slot[1].count = UINT64_MAX;
+    CHECK(stekc_table_find(table, key.name, noon, &found) == STEK_NO_KEY);
+    stekc_table_free(table);
+}
+
+/* A writer may die between any two stores; the first half of a publication
+   leaves the old keys in force, the second half the new ones. */
+static void dead_writer_leaves_a_readable_table(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    struct stek_key first = test_key(1, 0, 5000, 9000), second = test_key(2, 0, 5000, 9000), found;
+
+    publish(table, &first, 1);
+    write_slot(&table->slot[(table->sequence + 1) & 1], &second, 1);
+    CHECK(stekc_table_find(table, first.name, noon, &found) == STEK_CURRENT);
+    CHECK(stekc_table_find(table, second.name, noon, &found) == STEK_NO_KEY);
+    table->sequence++;
+    CHECK(stekc_table_find(table, second.name, noon, &found) == STEK_CURRENT);
+    CHECK(stekc_table_find(table, first.name, noon, &found) == STEK_NO_KEY);
+    publish(table, &first, 1);
+    CHECK(stekc_table_find(table, first.name, noon, &found) == STEK_CURRENT);
+    stekc_table_free(table);
+}
+
+static void forked_child_has_no_keys(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    struct stek_key key = test_key(1, 0, 5000, 9000), found;
+    int status;
+    pid_t child;
+
+    publish(table, &key, 1);
+    child = fork();
+    if (child == 0)
+        _exit(!stekc_table_intact(table) && !holds(table, &key) &&
+                      stekc_table_find(table, key.name, noon, &found) == STEK_NO_KEY
+                  ? 0
+                  : 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(stekc_table_find(table, key.name, noon, &found) == STEK_CURRENT);
+    stekc_table_free(table);
+}
+
+static void clocks_take_the_cautious_side(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOTH);
+    const int64_t hour = 3600 * NANOSECONDS;
+    struct stek_now now = stekc_table_now(table);
+
+    CHECK(now.low <= now.high && now.high - now.low < NANOSECONDS);
+    table->boot_offset -= hour; /* as if the wall clock had stepped forward */
+    now = stekc_table_now(table);
+    CHECK(now.high - now.low > hour - NANOSECONDS);
+    CHECK(now.high > read_clock(CLOCK_REALTIME) - NANOSECONDS);
+    table->boot_offset += 2 * hour; /* as if it had stepped back */
+    now = stekc_table_now(table);
+    CHECK(now.high > read_clock(CLOCK_REALTIME) + hour - NANOSECONDS);
+    table->clock = STEK_CLOCK_BOOT;
+    now = stekc_table_now(table);
+    CHECK(now.low == now.high);
+    stekc_table_free(table);
+}
+
+enum { READERS = 4, PUBLICATIONS = 20000 };
+static atomic_int writing;
+
+static void *read_all_the_time(void *argument)
+{
+    struct stekc_table *table = argument;
+    struct stek_key found;
+    uint64_t reads = 0;
+
+    while (atomic_load(&writing)) {
+        struct stek_key whole;
+
+        CHECK(stekc_table_current(table, noon, &found) == STEK_CURRENT);
+        whole = test_key((uint64_t)found.decrypt_until, 0, 5000, found.decrypt_until);
+        CHECK(memcmp(&found, &whole, sizeof whole) == 0);
+        reads++;
+    }
+    return (void *)(uintptr_t)reads;
+}
+
+static void readers_never_see_half_a_key(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    pthread_t reader[READERS];
+    uint64_t reads = 0;
+    struct stek_key key = test_key(9000, 0, 5000, 9000);
+
+    publish(table, &key, 1);
+    atomic_store(&writing, 1);
+    for (int i = 0; i < READERS; i++)
+        CHECK(pthread_create(&reader[i], NULL, read_all_the_time, table) == 0);
+    for (int64_t i = 0; i < PUBLICATIONS; i++) {
+        key = test_key((uint64_t)(9001 + i), 0, 5000, 9001 + i);
+        publish(table, &key, 1);
+    }
+    atomic_store(&writing, 0);
+    for (int i = 0; i < READERS; i++) {
+        void *count;
+
+        CHECK(pthread_join(reader[i], &count) == 0);
+        reads += (uintptr_t)count;
+    }
+    printf("     %d publications, %llu reads, none torn\n", PUBLICATIONS,
+           (unsigned long long)reads);
+    CHECK(reads > 1000);
+    stekc_table_free(table);
+}
+
+int main(void)
+{
+    RUN(empty_table_has_no_key);
+    RUN(key_moves_through_its_states);
+    RUN(newest_of_two_encrypts);
+    RUN(publishing_wipes_what_was_there);
+    RUN(stage_is_wiped);
+    RUN(damaged_cell_is_no_key);
+    RUN(dead_writer_leaves_a_readable_table);
+    RUN(forked_child_has_no_keys);
+    RUN(clocks_take_the_cautious_side);
+    RUN(readers_never_see_half_a_key);
+    return 0;
+}

@@ -1,0 +1,222 @@
+package stek
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-stek/stek/backend"
+	"github.com/go-stek/stek/backend/memory"
+	"github.com/go-stek/stek/ticketkey"
+)
+
+// withTestClock makes the keystore live by the clock of a synctest bubble.
+func withTestClock() Option {
+	return func(c *config) { c.clock = func() ticketkey.Now { return ticketkey.At(time.Now()) } }
+}
+
+// openBubble opens a memory keystore inside a synctest bubble.
+func openBubble(t *testing.T, config memory.Config, options ...Option) *Keystore {
+	t.Helper()
+	source, err := memory.New(config)
+	require.NoError(t, err)
+	ks, err := Open(source, append(options, withTestClock())...)
+	require.NoError(t, err)
+	return ks
+}
+
+func states(ks *Keystore) []ticketkey.State {
+	var list []ticketkey.State
+	for _, k := range ks.Keys() {
+		list = append(list, k.State)
+	}
+	return list
+}
+
+func TestKeystoreRotatesAndDestroysOnTimeWhileIdle(t *testing.T) {
+	const u, c, p = ticketkey.Upcoming, ticketkey.Current, ticketkey.Previous
+	synctest.Test(t, func(t *testing.T) {
+		ks := openBubble(t, memory.Config{Rotation: time.Hour, Lifetime: 90 * time.Minute})
+		defer ks.Close()
+		for _, step := range []struct {
+			at   time.Duration // after the keystore was opened
+			want []ticketkey.State
+		}{
+			{0, []ticketkey.State{c}},
+			{50*time.Minute - time.Second, []ticketkey.State{c}},
+			{50*time.Minute + time.Second, []ticketkey.State{u, c}},
+			{60*time.Minute - time.Second, []ticketkey.State{u, c}},
+			{60*time.Minute + time.Second, []ticketkey.State{c, p}},
+			{119 * time.Minute, []ticketkey.State{u, c, p}},
+			{121 * time.Minute, []ticketkey.State{c, p, p}},
+			{150*time.Minute - time.Second, []ticketkey.State{c, p, p}},
+			{150*time.Minute + time.Second, []ticketkey.State{c, p}},
+		} {
+			time.Sleep(time.Until(bubbleStart.Add(step.at)))
+			synctest.Wait()
+			require.Equal(t, step.want, states(ks), "at %v", step.at)
+			require.Len(t, ks.published, len(step.want), "at %v: the table holds no more", step.at)
+		}
+	})
+}
+
+// bubbleStart is when every synctest bubble begins.
+var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func TestRotateNowWakesTheTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ks := openBubble(t, memory.Config{Rotation: 5 * time.Hour, Lifetime: time.Second})
+		defer ks.Close()
+		old := ks.Keys()[0].Name
+		require.NoError(t, ks.Rotate())
+		require.Equal(t, old, ks.Keys()[1].Name)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Len(t, ks.published, 1, "destroyed at the end of its window, not at the next look")
+	})
+}
+
+// flaky is a memory source whose Keys can fail.
+type flaky struct {
+	*memory.Source
+	mu     sync.Mutex
+	broken error
+	closed int
+}
+
+func (f *flaky) Keys(now ticketkey.Now) (ticketkey.Set, time.Time, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken != nil {
+		return ticketkey.Set{}, time.Time{}, f.broken
+	}
+	return f.Source.Keys(now)
+}
+
+func (f *flaky) breakWith(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.broken = err
+}
+
+func (f *flaky) Close() error { f.closed++; return f.Source.Close() }
+
+// A source that fails costs no key before its time and keeps none beyond it;
+// the loop goes on and works again when the source does.
+func TestFailingSourceKeepsKeysToTheEndOfTheirWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		source, err := memory.New(memory.Config{Rotation: time.Hour})
+		require.NoError(t, err)
+		f := &flaky{Source: source}
+		ks, err := Open(f, withTestClock(), WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		require.NoError(t, err)
+		defer ks.Close()
+
+		f.breakWith(errors.New("storage is away"))
+		time.Sleep(89 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, []ticketkey.State{ticketkey.Current}, states(ks), "overrun")
+		require.ErrorContains(t, ks.Err(), "storage is away")
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, []ticketkey.State{ticketkey.Previous}, states(ks))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Empty(t, ks.published, "destroyed without the source")
+
+		f.breakWith(nil)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.Equal(t, []ticketkey.State{ticketkey.Current}, states(ks))
+		require.NoError(t, ks.Err())
+		require.Greater(t, ks.Stats().RefreshErrors, uint64(1000))
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		require.Len(t, lines, 2, "one line when it begins, one when it ends")
+		require.Contains(t, lines[0], "storage is away")
+		require.Contains(t, lines[1], "working again")
+	})
+}
+
+func TestOpenFailsWithTheSourcesErrorAndClosesIt(t *testing.T) {
+	source, err := memory.New(memory.Config{})
+	require.NoError(t, err)
+	f := &flaky{Source: source, broken: errors.New("storage is away")}
+	_, err = Open(f, quiet())
+	require.EqualError(t, err, "storage is away")
+	require.Equal(t, 1, f.closed)
+	_, err = Open(nil)
+	require.EqualError(t, err, "open keystore: the source is nil")
+	_, err = OpenStore(nil)
+	require.EqualError(t, err, "open keystore: the KeyStore is nil")
+}
+
+func TestChangedChannelThatCloses(t *testing.T) {
+	store := newListed(t, false, randomKey(t))
+	ks := openStore(t, store)
+	close(store.changed)
+	require.Never(t, func() bool { return ks.Stats().RefreshErrors > 0 }, 20*time.Millisecond, 5*time.Millisecond)
+	require.Len(t, ks.Keys(), 1)
+}
+
+func TestRotateNeedsASourceThatCan(t *testing.T) {
+	ks := openStore(t, newAsked(t))
+	require.EqualError(t, ks.Rotate(), "rotate ticket keys: this keystore's source rotates by itself alone")
+	var _ backend.Rotator = (*memory.Source)(nil)
+}
+
+// Every method at once, for the race detector: pure Go and the table.
+func TestKeystoreIsSafeForConcurrentUse(t *testing.T) {
+	ks := openMemory(t, memory.Config{Rotation: 100 * time.Millisecond})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 20 {
+				_ = ks.Keys()
+				_ = ks.Stats()
+				_ = ks.Err()
+				if err := ks.Rotate(); err != nil {
+					require.ErrorContains(t, err, "a key set holds 64")
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// The table's pages are locked, left out of core dumps and wiped in a forked
+// child (proc_pid_smaps(5): lo, dd, wf).
+func TestKeyTableIsProtected(t *testing.T) {
+	before, err := os.ReadFile("/proc/self/smaps")
+	require.NoError(t, err)
+	source, err := memory.New(memory.Config{})
+	require.NoError(t, err)
+	ks, err := Open(source, WithStrictMemory())
+	require.NoError(t, err)
+	defer ks.Close()
+	after, err := os.ReadFile("/proc/self/smaps")
+	require.NoError(t, err)
+	// Two mappings: the source's secrets and the table.
+	require.Equal(t, protectedMappings(before)+2, protectedMappings(after))
+	require.Equal(t, "protect the memory of ticket keys: refused mlock, MADV_DONTDUMP",
+		fmt.Sprint(&ProtectionError{[]string{"mlock", "MADV_DONTDUMP"}}))
+}
+
+func protectedMappings(smaps []byte) int {
+	n := 0
+	for line := range strings.Lines(string(smaps)) {
+		if strings.HasPrefix(line, "VmFlags:") && strings.Contains(line, " lo ") &&
+			strings.Contains(line, " dd") && strings.Contains(line, " wf") {
+			n++
+		}
+	}
+	return n
+}

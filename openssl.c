@@ -174,7 +174,7 @@ enum stekc_ossl_result stekc_ossl_bind(const void *ctx, char *detail, size_t siz
         return STEKC_OSSL_ABSENT;
     }
     if (!looks_alive(ctx)) {
-        snprintf(detail, size, "%p is not the address of an SSL_CTX", ctx);
+        snprintf(detail, size, "%p is not the address of an SSL_CTX, or of one that was freed", ctx);
         return STEKC_OSSL_NOT_CTX;
     }
     for (int i = 0; i < all.count; i++) {

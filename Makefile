@@ -8,7 +8,7 @@ export PKG_CONFIG_PATH := $(CURDIR)/spacemonkey/pkgconfig$(if $(PKG_CONFIG_PATH)
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := test
-.PHONY: run test check setup-run setup-test clean
+.PHONY: run test check bench setup-run setup-test clean
 
 setup-run setup-test: setup-%:
 	@scripts/setup.sh $*
@@ -24,6 +24,12 @@ test: setup-test check
 check:
 	@test -z "$$(gofmt -l .)" || { echo "run gofmt -w on:"; gofmt -l .; exit 1; }
 	go vet ./...
+
+# Which of OpenSSL's two callbacks is the faster on the library at hand.
+bench: setup-test
+	@mkdir -p build
+	gcc -std=c11 -O2 -o build/kinds ctest/src/kinds.c callback.c table.c store.c attach.c openssl.c -lssl -lcrypto -ldl -lpthread
+	build/kinds
 
 clean:
 	rm -rf build

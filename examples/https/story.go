@@ -149,7 +149,7 @@ func (s *story) title(format string, names ...any) {
 }
 
 func (s *story) row(version tlsVersion, what, session, ticket string, v verdict) {
-	fmt.Fprintf(s.out, "  %s  %-16s  %-11s  %-15s  %v\n", version.name, what, session, ticket, v)
+	fmt.Fprintf(s.out, "  %s  %-16s  %-37v  %-15s  %s\n", version.name, what, v, ticket, session)
 }
 
 func (s *story) current() (ticketkey.Name, error) {

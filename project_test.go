@@ -1,0 +1,116 @@
+package stek
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// block returns the code block of README.md that begins with the line after
+// fence and holds part.
+func block(t *testing.T, fence, part string) string {
+	t.Helper()
+	for _, b := range regexp.MustCompile("(?s)```"+fence+"\n(.*?)```").FindAllStringSubmatch(read(t, "README.md"), -1) {
+		if strings.Contains(b[1], part) {
+			return b[1]
+		}
+	}
+	t.Fatalf("README.md has no %s block with %q", fence, part)
+	return ""
+}
+
+// withoutNames replaces what differs from run to run by its order: key names
+// and the port.
+func withoutNames(text string) string {
+	seen := map[string]string{}
+	text = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(text, "ADDRESS")
+	return regexp.MustCompile(`\b[0-9a-f]{8}\b`).ReplaceAllStringFunc(text, func(name string) string {
+		if seen[name] == "" {
+			seen[name] = "KEY" + string(rune('1'+len(seen)))
+		}
+		return seen[name]
+	})
+}
+
+func TestReadmeSessionIsWhatMakeRunPrints(t *testing.T) {
+	session, ok := strings.CutPrefix(block(t, "console", "make run"), "$ make run\n")
+	require.True(t, ok)
+	require.Regexp(t, `Reused\n$`, session)
+	out, err := exec.Command("make", "--no-print-directory", "run").CombinedOutput()
+	require.NoError(t, err, string(out))
+	// A rotation may fall between the last two steps; the story is the same.
+	require.Equal(t, withoutNames(session), withoutNames(string(out)))
+}
+
+// make test is what runs this; the rest of the README's commands run in tests
+// of the packages they are about.
+func TestReadmeCommandsAreTheOnesThatAreTested(t *testing.T) {
+	require.Equal(t, 2, strings.Count(block(t, "sh", "make run"), "make "))
+	makefile := read(t, "Makefile")
+	for _, target := range []string{"run:", "test:"} {
+		require.Contains(t, makefile, "\n"+target)
+	}
+	require.Contains(t, read(t, ".ci/run"), "make test")
+
+	export := strings.TrimSpace(block(t, "sh", "PKG_CONFIG_PATH"))
+	require.Contains(t, read(t, "spacemonkey/spacemonkey.go"), "//\t"+export+"\n", "the line that package spacemonkey tests")
+	require.Contains(t, read(t, "spacemonkey/example_test.go"), block(t, "go", "memory.New"), "compiled and run as an example")
+}
+
+func TestReadmeLinksLead(t *testing.T) {
+	for _, file := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/openssl.md", "docs/security.md", "docs/keystores.md", "docs/architecture.md"} {
+		folder := file[:strings.LastIndex(file, "/")+1]
+		for _, link := range regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`).FindAllStringSubmatch(read(t, file), -1) {
+			_, err := os.Stat(folder + link[1])
+			require.NoError(t, err, file)
+		}
+	}
+}
+
+// Imports point down to values; see docs/architecture.md.
+func TestImportRules(t *testing.T) {
+	const module = "github.com/go-stek/stek"
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{range .Imports}} {{.}}{{end}}`, "./...").Output()
+	require.NoError(t, err)
+	for line := range strings.Lines(string(out)) {
+		pkg, imports, _ := strings.Cut(strings.TrimSpace(line), ":")
+		pkg = strings.TrimPrefix(strings.TrimPrefix(pkg, module), "/")
+		for _, path := range strings.Fields(imports) {
+			ours, ok := strings.CutPrefix(path, module)
+			if !ok {
+				require.False(t, path == "C" && pkg != "" && pkg != "internal/ssltest", "%s must not use cgo", pkg)
+				continue
+			}
+			ours = strings.TrimPrefix(ours, "/")
+			switch {
+			case pkg == "ticketkey":
+				t.Errorf("ticketkey imports %s", path)
+			case strings.HasPrefix(pkg, "backend"):
+				require.NotEmpty(t, ours, "%s imports the root", pkg)
+			case pkg == "":
+				require.False(t, strings.HasPrefix(ours, "backend/"), "the root names %s", ours)
+				require.NotEqual(t, "internal/ssltest", ours)
+			}
+		}
+	}
+}
+
+// OpenSSL's versions meet in openssl.h alone.
+func TestOnlyOneFileKnowsOpenSSLVersions(t *testing.T) {
+	for _, file := range []string{"callback.c", "attach.c", "store.c", "table.c", "store.h", "callback.h", "trampoline.h"} {
+		text := read(t, file)
+		require.NotRegexp(t, `OPENSSL_VERSION|OSSL_[0-9]|0x[13]0[0-9a-f]{6}`, text, file)
+		require.NotRegexp(t, `(?m)^#\s*if\b`, text, file)
+	}
+}

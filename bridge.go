@@ -160,7 +160,8 @@ func warningsOf(report *C.struct_stekc_report) []Warning {
 	return list
 }
 
-// A table is the C side of a keystore: its store and key table.
+// A table is the C side of a keystore: its key table, and the store that serves
+// handshakes from it in this process, or nil.
 type table struct {
 	store *C.struct_stekc_store
 	keys  *C.struct_stekc_table
@@ -170,10 +171,6 @@ type table struct {
 // system refused. A user's KeyStore is asked through a handle, which lives
 // until no SSL_CTX holds the store.
 func newTable(ks *Keystore) (*table, []string, error) {
-	clock := C.int(C.STEK_CLOCK_BOTH)
-	if ks.source.Clock() == backend.BootClock {
-		clock = C.STEK_CLOCK_BOOT
-	}
 	var ask C.struct_stekc_ask
 	if ks.user != nil {
 		ask.handle = C.uintptr_t(cgo.NewHandle(ks))
@@ -185,14 +182,30 @@ func newTable(ks *Keystore) (*table, []string, error) {
 		}
 	}
 	var refused C.uint
-	store, err := C.stekc_store_new(clock, &ask, &refused)
+	store, err := C.stekc_store_new(C.STEK_PRIVATE, &ask, &refused)
 	if store == nil {
 		if ask.handle != 0 {
 			cgo.Handle(ask.handle).Delete()
 		}
 		return nil, nil, fmt.Errorf("make key table: %w", err)
 	}
-	return &table{store, C.stekc_store_table(store)}, refusedNames(refused), nil
+	t := &table{store, C.stekc_store_table(store)}
+	t.useClock(ks.source.Clock())
+	return t, refusedNames(refused), nil
+}
+
+// tableAt is the table at address, which C owns. There is no store: C serves
+// handshakes from it by itself.
+func tableAt(address unsafe.Pointer, clock backend.Clock) *table {
+	t := &table{nil, (*C.struct_stekc_table)(address)}
+	t.useClock(clock)
+	return t
+}
+
+func (t *table) useClock(clock backend.Clock) {
+	if clock == backend.BootClock {
+		C.stekc_table_use_clock(t.keys, C.STEK_CLOCK_BOOT)
+	}
 }
 
 func refusedNames(refused C.uint) []string {
@@ -212,8 +225,11 @@ func refusedNames(refused C.uint) []string {
 	return names
 }
 
-// close empties the table and drops this reference to it.
-func (t *table) close() { C.stekc_store_close(t.store) }
+// close empties the table, and drops this reference to its store.
+func (t *table) close() {
+	C.stekc_table_publish(t.keys, 0)
+	C.stekc_store_close(t.store)
+}
 
 // now reads the clocks by which windows begin and end.
 func (t *table) now() ticketkey.Now {
@@ -250,7 +266,7 @@ func (t *table) keep(kept []publishedKey, now ticketkey.Now) {
 }
 
 func (t *table) counts() Stats {
-	count := func(c C.enum_stek_counter) uint64 { return uint64(C.stekc_store_counter(t.store, c)) }
+	count := func(c C.enum_stek_counter) uint64 { return uint64(C.stekc_table_counted(t.keys, c)) }
 	return Stats{
 		Issued:           count(C.STEK_COUNT_ISSUED),
 		Renewed:          count(C.STEK_COUNT_RENEWED),

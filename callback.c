@@ -46,7 +46,7 @@ static int name_index = -1;
 
 static void count(const struct stekc_binding *binding, enum stek_counter counter)
 {
-    atomic_fetch_add_explicit(&binding->store->counter[counter], 1, memory_order_relaxed);
+    stekc_table_count(binding->store->table, counter, NULL);
 }
 
 /* ---- verdict ---- */
@@ -382,16 +382,18 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, SSL *ss
         facts.state = STEK_FAILED;
         verdict = STEK_ERROR;
     }
-    stekc_wipe(&key, sizeof key);
-
     if (facts.state == STEK_FAILED)
         count(binding, STEK_COUNT_ERRORS);
-    count(binding, verdict == STEK_USE ? STEK_COUNT_ISSUED : STEK_COUNT_DECLINED);
+    if (verdict == STEK_USE)
+        stekc_table_count(binding->store->table, STEK_COUNT_ISSUED, &key);
+    else
+        count(binding, STEK_COUNT_DECLINED);
+    stekc_wipe(&key, sizeof key);
     return verdict == STEK_BURN ? STEK_USE : verdict;
 }
 
 static void count_decrypt(const struct stekc_binding *binding, enum stek_state state,
-                          enum stek_verdict verdict)
+                          enum stek_verdict verdict, const struct stek_key *key)
 {
     switch (state) {
     case STEK_FAILED:
@@ -411,7 +413,7 @@ static void count_decrypt(const struct stekc_binding *binding, enum stek_state s
         /* fall through */
     case STEK_UPCOMING:
     case STEK_CURRENT:
-        count(binding, STEK_COUNT_ACCEPTED);
+        stekc_table_count(binding->store->table, STEK_COUNT_ACCEPTED, key);
         break;
     }
     if (verdict == STEK_RENEW)
@@ -482,9 +484,9 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, SSL *ss
         mark_errors();
         verdict = decrypt_with(binding, ssl, now, &facts, &key, name, iv, cipher, mac);
         restore_errors(verdict);
-        stekc_wipe(&key, sizeof key);
     }
-    count_decrypt(binding, facts.state, verdict);
+    count_decrypt(binding, facts.state, verdict, &key);
+    stekc_wipe(&key, sizeof key);
     return verdict;
 }
 

@@ -65,6 +65,7 @@ struct stek_key {
     uint32_t flags;    /* STEK_KEY_ANY_NAME: tickets are not bound to a server
                           name. STEK_KEY_SUPERSEDED: not the current key, only
                           set on the answer of a KeyStore that is asked */
+    uint64_t count_at; /* set by the table: where its counts are; 0 nowhere */
     int64_t not_before;
     int64_t not_after;
     int64_t decrypt_until;
@@ -85,17 +86,28 @@ struct stek_now {
 
 struct stekc_table;
 
+/* Changes with the layout of a table or of struct stek_key. */
+enum { STEK_TABLE_LAYOUT = 1 };
+
+/* Who reads a table: this process alone, or its forked children too. */
+enum stek_sharing { STEK_PRIVATE, STEK_INHERITED };
+
+/* By which clocks its windows are meant. */
 enum { STEK_CLOCK_BOTH = 0, STEK_CLOCK_BOOT = 1 };
 
 /* Protections of the table's pages that the system refused, as bits. */
 enum { STEK_NOT_LOCKED = 1, STEK_NOT_UNDUMPABLE = 2, STEK_NOT_WIPED_ON_FORK = 4 };
 
 /*
- * stekc_table_new maps an empty table between guard pages, locked in memory,
- * left out of core dumps and wiped in a forked child. *refused receives the
- * protections that the system did not grant. NULL with errno on failure.
+ * stekc_table_new maps an empty table between guard pages, locked in memory and
+ * left out of core dumps. In a forked child a private one is wiped, and an
+ * inherited one is the same memory. *refused receives the protections that the
+ * system did not grant. NULL with errno on failure.
  */
-struct stekc_table *stekc_table_new(int clock, unsigned *refused);
+struct stekc_table *stekc_table_new(enum stek_sharing sharing, unsigned *refused);
+
+/* stekc_table_use_clock sets the clocks; STEK_CLOCK_BOTH until then. */
+void stekc_table_use_clock(struct stekc_table *table, int clock);
 
 /* stekc_table_free wipes and unmaps table; NULL is allowed. */
 void stekc_table_free(struct stekc_table *table);
@@ -108,6 +120,46 @@ struct stek_now stekc_table_now(const struct stekc_table *table);
  * stekc_table_publish, inside the protected mapping.
  */
 struct stek_key *stekc_table_stage(struct stekc_table *table);
+
+/* Counts of a table. Go's Stats documents each. */
+enum stek_counter {
+    STEK_COUNT_ISSUED,
+    STEK_COUNT_RENEWED,
+    STEK_COUNT_ACCEPTED,
+    STEK_COUNT_ACCEPTED_PREVIOUS,
+    STEK_COUNT_UNKNOWN,
+    STEK_COUNT_EXPIRED,
+    STEK_COUNT_DECLINED,
+    STEK_COUNT_LIMITED,
+    STEK_COUNT_AGED,
+    STEK_COUNT_ERRORS,
+    STEK_COUNT_ASKED,
+    STEK_COUNTERS
+};
+
+/* Counts of one key: those of STEK_COUNT_ISSUED and STEK_COUNT_ACCEPTED. */
+struct stek_key_counts {
+    uint64_t issued;
+    uint64_t accepted;
+};
+
+/* stekc_table_count adds one to counter, and to its count of key, which may be
+   NULL. Any thread of any process that shares the table. */
+void stekc_table_count(struct stekc_table *table, enum stek_counter counter,
+                       const struct stek_key *key);
+
+/* stekc_table_counted reads a counter. */
+uint64_t stekc_table_counted(const struct stekc_table *table, enum stek_counter counter);
+
+/* stekc_table_counted_of reads the counts of key, as the table gave it out. */
+struct stek_key_counts stekc_table_counted_of(const struct stekc_table *table,
+                                              const struct stek_key *key);
+
+/*
+ * stekc_table_list copies the keys in the table to out, an array of
+ * STEK_MAX_KEYS, and returns how many there are. The caller wipes out.
+ */
+size_t stekc_table_list(const struct stekc_table *table, struct stek_key *out);
 
 /*
  * stekc_table_publish makes the first count staged keys the keys in force, all
@@ -142,7 +194,7 @@ enum stek_state stekc_key_state(const struct stek_key *key, struct stek_now now)
 /* stekc_wipe overwrites size bytes at p; never optimised away. */
 void stekc_wipe(void *p, size_t size);
 
-/* ---- the store: a table, who to ask on a miss, counters; store.c ---- */
+/* ---- the store: a table, and who to ask on a miss; store.c ---- */
 
 /* Answers of the ask functions. */
 enum { STEK_ASK_ERROR = -1, STEK_ASK_NONE = 0, STEK_ASK_FOUND = 1 };
@@ -162,34 +214,16 @@ struct stekc_ask {
     void (*released)(uintptr_t handle);
 };
 
-/* Counters of a store. Go's Stats documents each. */
-enum stek_counter {
-    STEK_COUNT_ISSUED,
-    STEK_COUNT_RENEWED,
-    STEK_COUNT_ACCEPTED,
-    STEK_COUNT_ACCEPTED_PREVIOUS,
-    STEK_COUNT_UNKNOWN,
-    STEK_COUNT_EXPIRED,
-    STEK_COUNT_DECLINED,
-    STEK_COUNT_LIMITED,
-    STEK_COUNT_AGED,
-    STEK_COUNT_ERRORS,
-    STEK_COUNT_ASKED,
-    STEK_COUNTERS
-};
-
 struct stekc_store;
 
 /*
  * stekc_store_new makes a store with an empty table; ask is copied. The caller
  * holds one reference. NULL with errno on failure.
  */
-struct stekc_store *stekc_store_new(int clock, const struct stekc_ask *ask,
+struct stekc_store *stekc_store_new(enum stek_sharing sharing, const struct stekc_ask *ask,
                                     unsigned *refused);
 
 struct stekc_table *stekc_store_table(struct stekc_store *store);
-
-uint64_t stekc_store_counter(const struct stekc_store *store, enum stek_counter counter);
 
 /*
  * stekc_store_close empties the table, stops asking, and drops the caller's

@@ -1,20 +1,21 @@
 /*
- * store.c - the store: a key table, whom to ask, and counters, with a count of
- * those who hold it.
+ * store.c - the store: a key table and whom to ask, with a count of those who
+ * hold it.
  */
 #include "store.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-struct stekc_store *stekc_store_new(int clock, const struct stekc_ask *ask, unsigned *refused)
+struct stekc_store *stekc_store_new(enum stek_sharing sharing, const struct stekc_ask *ask,
+                                    unsigned *refused)
 {
     struct stekc_store *store = calloc(1, sizeof *store);
 
     *refused = 0;
     if (store == NULL)
         return NULL;
-    store->table = stekc_table_new(clock, refused);
+    store->table = stekc_table_new(sharing, refused);
     if (store->table == NULL) {
         int cause = errno;
 
@@ -31,11 +32,6 @@ struct stekc_store *stekc_store_new(int clock, const struct stekc_ask *ask, unsi
 struct stekc_table *stekc_store_table(struct stekc_store *store)
 {
     return store->table;
-}
-
-uint64_t stekc_store_counter(const struct stekc_store *store, enum stek_counter counter)
-{
-    return atomic_load_explicit(&store->counter[counter], memory_order_relaxed);
 }
 
 void stekc_store_hold(struct stekc_store *store)

@@ -15,7 +15,6 @@ struct stekc_store {
     struct stekc_ask ask;
     atomic_int closed;
     atomic_int references;
-    _Atomic uint64_t counter[STEK_COUNTERS];
 };
 
 void stekc_store_hold(struct stekc_store *store);

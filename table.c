@@ -22,7 +22,7 @@
 #define NANOSECONDS INT64_C(1000000000)
 
 /* "stektab" and the layout's version. Zeros are not a table. */
-#define TABLE_MAGIC UINT64_C(0x7374656b74616201)
+#define TABLE_MAGIC (UINT64_C(0x7374656b74616200) | STEK_TABLE_LAYOUT)
 /* Marks a cell in use. Zeros are not a key. */
 #define CELL_MAGIC UINT64_C(0x5354454b63656c6c)
 
@@ -33,6 +33,7 @@ _Static_assert(sizeof(struct stek_key) == KEY_WORDS * sizeof(uint64_t),
 /* Words of struct stek_key that are read on their own. */
 enum {
     WORD_NAME = offsetof(struct stek_key, name) / 8,
+    WORD_COUNT_AT = offsetof(struct stek_key, count_at) / 8,
     WORD_NOT_BEFORE = offsetof(struct stek_key, not_before) / 8,
     WORD_NOT_AFTER = offsetof(struct stek_key, not_after) / 8
 };
@@ -48,6 +49,11 @@ struct slot {
     struct cell cell[STEK_MAX_KEYS];
 };
 
+struct key_counts {
+    _Atomic uint64_t issued;
+    _Atomic uint64_t accepted;
+};
+
 struct stekc_table {
     _Atomic uint64_t magic;
     _Atomic uint64_t sequence;   /* readers use slot[sequence & 1] */
@@ -56,6 +62,10 @@ struct stekc_table {
     size_t mapped; /* bytes mapped, guard pages included */
     struct slot slot[2];
     struct stek_key stage[STEK_MAX_KEYS]; /* the writer's own */
+
+    /* Written by readers. A key has the same place, count_at - 1, for life. */
+    _Atomic uint64_t counted[STEK_COUNTERS];
+    struct key_counts counted_of[STEK_MAX_KEYS];
 };
 
 void stekc_wipe(void *p, size_t size)
@@ -89,16 +99,17 @@ static size_t page_size(void)
     return size > 0 ? (size_t)size : 4096;
 }
 
-struct stekc_table *stekc_table_new(int clock, unsigned *refused)
+struct stekc_table *stekc_table_new(enum stek_sharing sharing, unsigned *refused)
 {
     size_t page = page_size();
     size_t body = (sizeof(struct stekc_table) + page - 1) / page * page;
     size_t mapped = body + 2 * page;
+    int visibility = sharing == STEK_INHERITED ? MAP_SHARED : MAP_PRIVATE;
     struct stekc_table *table;
     char *base;
 
     *refused = 0;
-    base = mmap(NULL, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    base = mmap(NULL, mapped, PROT_NONE, visibility | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
         return NULL;
     if (mprotect(base + page, body, PROT_READ | PROT_WRITE) != 0) {
@@ -112,15 +123,19 @@ struct stekc_table *stekc_table_new(int clock, unsigned *refused)
         *refused |= STEK_NOT_LOCKED;
     if (madvise(base + page, body, MADV_DONTDUMP) != 0)
         *refused |= STEK_NOT_UNDUMPABLE;
-    if (madvise(base + page, body, MADV_WIPEONFORK) != 0)
+    if (sharing == STEK_PRIVATE && madvise(base + page, body, MADV_WIPEONFORK) != 0)
         *refused |= STEK_NOT_WIPED_ON_FORK;
 
     table = (struct stekc_table *)(void *)(base + page);
     table->mapped = mapped;
     atomic_store(&table->boot_offset, read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME));
-    store(&table->clock, (uint64_t)clock);
     store(&table->magic, TABLE_MAGIC);
     return table;
+}
+
+void stekc_table_use_clock(struct stekc_table *table, int clock)
+{
+    store(&table->clock, (uint64_t)clock);
 }
 
 void stekc_table_free(struct stekc_table *table)
@@ -193,19 +208,6 @@ static void write_slot(struct slot *slot, const struct stek_key *keys, size_t co
     stekc_wipe(word, sizeof word);
 }
 
-int stekc_table_publish(struct stekc_table *table, size_t count)
-{
-    uint64_t sequence = load(&table->sequence);
-
-    if (count > STEK_MAX_KEYS)
-        return -1;
-    write_slot(&table->slot[(sequence + 1) & 1], table->stage, count);
-    store(&table->sequence, sequence + 1);
-    write_slot(&table->slot[sequence & 1], table->stage, count);
-    stekc_wipe(table->stage, sizeof table->stage);
-    return 0;
-}
-
 /* current_cell is the index of the cell that encrypts at now, or -1. */
 static int current_cell(const struct slot *slot, uint64_t count, struct stek_now now)
 {
@@ -237,6 +239,46 @@ static int named_cell(const struct slot *slot, uint64_t count,
             load(&slot->cell[i].word[WORD_NAME + 1]) == want[1])
             return (int)i;
     return -1;
+}
+
+/* place_counts gives every staged key the place of its counts: the one it has
+   in slot, or else one that is free, from zero. */
+static void place_counts(struct stekc_table *table, const struct slot *slot, size_t count)
+{
+    struct stek_key *stage = table->stage;
+    unsigned char taken[STEK_MAX_KEYS] = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        int at = named_cell(slot, load(&slot->count), stage[i].name);
+
+        stage[i].count_at = at < 0 ? 0 : load(&slot->cell[at].word[WORD_COUNT_AT]);
+        if (stage[i].count_at > 0)
+            taken[stage[i].count_at - 1] = 1;
+    }
+    for (size_t i = 0, free = 0; i < count; i++) {
+        if (stage[i].count_at > 0)
+            continue;
+        while (taken[free])
+            free++;
+        taken[free] = 1;
+        stage[i].count_at = free + 1;
+        atomic_store(&table->counted_of[free].issued, 0);
+        atomic_store(&table->counted_of[free].accepted, 0);
+    }
+}
+
+int stekc_table_publish(struct stekc_table *table, size_t count)
+{
+    uint64_t sequence = load(&table->sequence);
+
+    if (count > STEK_MAX_KEYS)
+        return -1;
+    place_counts(table, &table->slot[sequence & 1], count);
+    write_slot(&table->slot[(sequence + 1) & 1], table->stage, count);
+    store(&table->sequence, sequence + 1);
+    write_slot(&table->slot[sequence & 1], table->stage, count);
+    stekc_wipe(table->stage, sizeof table->stage);
+    return 0;
 }
 
 /* copy_cell copies a cell and reports whether it holds a whole key. */
@@ -318,4 +360,52 @@ enum stek_state stekc_key_state(const struct stek_key *key, struct stek_now now)
     if (now.low < key->not_before)
         return STEK_UPCOMING;
     return STEK_CURRENT;
+}
+
+size_t stekc_table_list(const struct stekc_table *table, struct stek_key *out)
+{
+    for (;;) {
+        uint64_t sequence = load(&table->sequence);
+        const struct slot *slot = &table->slot[sequence & 1];
+        uint64_t count = load(&slot->count);
+        size_t listed = 0;
+
+        if (!stekc_table_intact(table) || count > STEK_MAX_KEYS)
+            return 0;
+        for (uint64_t i = 0; i < count; i++)
+            listed += (size_t)copy_cell(&slot->cell[i], &out[listed]);
+        if (load(&table->sequence) == sequence)
+            return listed;
+    }
+}
+
+void stekc_table_count(struct stekc_table *table, enum stek_counter counter,
+                       const struct stek_key *key)
+{
+    atomic_fetch_add_explicit(&table->counted[counter], 1, memory_order_relaxed);
+    if (key == NULL || key->count_at == 0 || key->count_at > STEK_MAX_KEYS)
+        return;
+    if (counter == STEK_COUNT_ISSUED)
+        atomic_fetch_add_explicit(&table->counted_of[key->count_at - 1].issued, 1,
+                                  memory_order_relaxed);
+    if (counter == STEK_COUNT_ACCEPTED)
+        atomic_fetch_add_explicit(&table->counted_of[key->count_at - 1].accepted, 1,
+                                  memory_order_relaxed);
+}
+
+uint64_t stekc_table_counted(const struct stekc_table *table, enum stek_counter counter)
+{
+    return atomic_load_explicit(&table->counted[counter], memory_order_relaxed);
+}
+
+struct stek_key_counts stekc_table_counted_of(const struct stekc_table *table,
+                                              const struct stek_key *key)
+{
+    struct stek_key_counts counts = {0, 0};
+
+    if (key->count_at > 0 && key->count_at <= STEK_MAX_KEYS) {
+        counts.issued = load(&table->counted_of[key->count_at - 1].issued);
+        counts.accepted = load(&table->counted_of[key->count_at - 1].accepted);
+    }
+    return counts;
 }

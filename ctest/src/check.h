@@ -39,6 +39,7 @@ static inline struct stek_key test_key(uint64_t number, int64_t not_before, int6
     }
     key.key_size = STEK_AES_SIZE;
     key.flags = 0;
+    key.count_at = 0;
     key.not_before = not_before;
     key.not_after = not_after;
     key.decrypt_until = decrypt_until;

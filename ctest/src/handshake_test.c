@@ -40,7 +40,7 @@ static SSL_CTX *new_server(void)
 static struct stekc_store *new_store(void)
 {
     unsigned refused;
-    struct stekc_store *store = stekc_store_new(STEK_CLOCK_BOOT, NULL, &refused);
+    struct stekc_store *store = stekc_store_new(STEK_PRIVATE, NULL, &refused);
 
     CHECK(store != NULL);
     return store;
@@ -155,8 +155,8 @@ static void resumes_until_the_key_is_gone(void)
         CHECK(connect_once(server, client, &session));
         publish(store, 20);
         CHECK(!connect_once(server, client, &session));
-        CHECK(stekc_store_counter(store, STEK_COUNT_UNKNOWN) == 1);
-        CHECK(stekc_store_counter(store, STEK_COUNT_ERRORS) == 0);
+        CHECK(stekc_table_counted(stekc_store_table(store), STEK_COUNT_UNKNOWN) == 1);
+        CHECK(stekc_table_counted(stekc_store_table(store), STEK_COUNT_ERRORS) == 0);
         SSL_SESSION_free(session);
         SSL_CTX_free(client);
         SSL_CTX_free(server);
@@ -207,7 +207,7 @@ static void thousands_of_stores_come_and_go(void)
     released = 0;
     for (int i = 0; i < 3000; i++) {
         unsigned refused;
-        struct stekc_store *store = stekc_store_new(STEK_CLOCK_BOOT, &ask, &refused);
+        struct stekc_store *store = stekc_store_new(STEK_PRIVATE, &ask, &refused);
         SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
         CHECK(store != NULL && ctx != NULL);
@@ -305,7 +305,7 @@ static void threads_resume_during_rotation(void)
             CHECK(load[i].reused == CONNECTIONS - 1);
             SSL_CTX_free(load[i].client);
         }
-        CHECK(stekc_store_counter(store, STEK_COUNT_ERRORS) == 0);
+        CHECK(stekc_table_counted(stekc_store_table(store), STEK_COUNT_ERRORS) == 0);
         SSL_CTX_free(server);
         atomic_store(&store->closed, 1); /* ends the rotation */
         CHECK(pthread_join(rotation, NULL) == 0);

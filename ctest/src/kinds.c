@@ -74,7 +74,7 @@ int main(void)
     struct stekc_options options = {.auth_age_cap = 1};
     struct stekc_report report;
     unsigned refused;
-    struct stekc_store *store = stekc_store_new(STEK_CLOCK_BOOT, NULL, &refused);
+    struct stekc_store *store = stekc_store_new(STEK_PRIVATE, NULL, &refused);
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     double hmac[ROUNDS], evp[ROUNDS], ratio[ROUNDS];
 

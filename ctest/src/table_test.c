@@ -13,11 +13,21 @@ static const struct stek_now noon = {1000, 1000};
 static struct stekc_table *new_table(int clock)
 {
     unsigned refused;
-    struct stekc_table *table = stekc_table_new(clock, &refused);
+    struct stekc_table *table = stekc_table_new(STEK_PRIVATE, &refused);
 
     CHECK(table != NULL);
+    stekc_table_use_clock(table, clock);
     CHECK(refused == 0);
     return table;
+}
+
+/* same compares keys but for the place of their counts. */
+static int same(const struct stek_key *a, const struct stek_key *b)
+{
+    struct stek_key copy = *a;
+
+    copy.count_at = b->count_at;
+    return memcmp(&copy, b, sizeof copy) == 0;
 }
 
 static void publish(struct stekc_table *table, const struct stek_key *keys, size_t count)
@@ -66,7 +76,7 @@ static void key_moves_through_its_states(void)
 
         CHECK(state == rows[i].found);
         if (state != STEK_EXPIRED)
-            CHECK(memcmp(&found, &key, sizeof key) == 0);
+            CHECK(same(&found, &key));
         CHECK((stekc_table_current(table, now, &found) == STEK_CURRENT) == rows[i].encrypts);
     }
     stekc_table_free(table);
@@ -124,7 +134,7 @@ static void damaged_cell_is_no_key(void)
     struct stek_key key = test_key(1, 0, 5000, 9000), found;
     unsigned char zeros[STEK_NAME_SIZE] = {0};
 
-    for (int word = 2; word < KEY_WORDS; word++) { /* the name finds the cell */
+    for (int word = 2; word < (int)KEY_WORDS; word++) { /* the name finds the cell */
         publish(table, &key, 1);
         table->slot[table->sequence & 1].cell[0].word[word] ^= 1;
         CHECK(stekc_table_find(table, key.name, noon, &found) == STEK_NO_KEY);
@@ -198,6 +208,76 @@ static void clocks_take_the_cautious_side(void)
     stekc_table_free(table);
 }
 
+static uint64_t issued_under(struct stekc_table *table, const struct stek_key *key)
+{
+    struct stek_key found;
+
+    CHECK(stekc_table_find(table, key->name, noon, &found) == STEK_CURRENT ||
+          stekc_table_find(table, key->name, noon, &found) == STEK_PREVIOUS);
+    return stekc_table_counted_of(table, &found).issued;
+}
+
+static void issue_under(struct stekc_table *table, const struct stek_key *key)
+{
+    struct stek_key found;
+
+    CHECK(stekc_table_find(table, key->name, noon, &found) != STEK_NO_KEY);
+    stekc_table_count(table, STEK_COUNT_ISSUED, &found);
+}
+
+static void counts_stay_with_their_key(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    struct stek_key a = test_key(1, 0, 5000, 9000), b = test_key(2, 1, 5000, 9000),
+                    c = test_key(3, 2, 5000, 9000);
+    struct stek_key listed[STEK_MAX_KEYS];
+
+    publish(table, &a, 1);
+    issue_under(table, &a);
+    publish(table, (struct stek_key[]){b, a}, 2);
+    issue_under(table, &b);
+    issue_under(table, &b);
+    CHECK(issued_under(table, &a) == 1 && issued_under(table, &b) == 2);
+    publish(table, (struct stek_key[]){c, b}, 2); /* c takes the place of a */
+    CHECK(issued_under(table, &c) == 0 && issued_under(table, &b) == 2);
+    CHECK(stekc_table_counted(table, STEK_COUNT_ISSUED) == 3);
+    CHECK(stekc_table_list(table, listed) == 2);
+    CHECK(same(&listed[0], &c) && same(&listed[1], &b));
+    stekc_table_count(table, STEK_COUNT_ISSUED, NULL);
+    CHECK(stekc_table_counted(table, STEK_COUNT_ISSUED) == 4);
+    stekc_table_free(table);
+}
+
+static void inherited_table_is_one_memory(void)
+{
+    unsigned refused;
+    struct stekc_table *table = stekc_table_new(STEK_INHERITED, &refused);
+    struct stek_key first = test_key(1, 0, INT64_MAX, INT64_MAX),
+                    second = test_key(2, 1, INT64_MAX, INT64_MAX), found;
+    int status, tick[2];
+    char byte = 0;
+    pid_t child;
+
+    CHECK(table != NULL && refused == 0 && pipe(tick) == 0);
+    publish(table, &first, 1);
+    child = fork();
+    if (child == 0) {
+        int good = read(tick[0], &byte, 1) == 1 &&
+                   stekc_table_find(table, first.name, noon, &found) == STEK_NO_KEY &&
+                   stekc_table_find(table, second.name, noon, &found) == STEK_CURRENT;
+
+        stekc_table_count(table, STEK_COUNT_ISSUED, &found);
+        _exit(good ? 0 : 1);
+    }
+    publish(table, &second, 1);
+    CHECK(write(tick[1], &byte, 1) == 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(issued_under(table, &second) == 1);
+    close(tick[0]);
+    close(tick[1]);
+    stekc_table_free(table);
+}
+
 enum { READERS = 4, PUBLICATIONS = 20000 };
 static atomic_int writing;
 
@@ -212,7 +292,7 @@ static void *read_all_the_time(void *argument)
 
         CHECK(stekc_table_current(table, noon, &found) == STEK_CURRENT);
         whole = test_key((uint64_t)found.decrypt_until, 0, 5000, found.decrypt_until);
-        CHECK(memcmp(&found, &whole, sizeof whole) == 0);
+        CHECK(same(&found, &whole));
         reads++;
     }
     return (void *)(uintptr_t)reads;
@@ -257,6 +337,8 @@ int main(void)
     RUN(dead_writer_leaves_a_readable_table);
     RUN(forked_child_has_no_keys);
     RUN(clocks_take_the_cautious_side);
+    RUN(counts_stay_with_their_key);
+    RUN(inherited_table_is_one_memory);
     RUN(readers_never_see_half_a_key);
     return 0;
 }

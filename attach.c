@@ -21,6 +21,24 @@ struct attachment {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static int context_index = -1;
 
+/* A fork waits for whoever holds the lock, so that the child finds it free. */
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void take_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void give_lock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+static void survive_fork(void)
+{
+    pthread_atfork(take_lock, give_lock, give_lock);
+}
+
 /* ---- bindings ---- */
 
 static int same_text(const char *a, const char *b)
@@ -158,9 +176,9 @@ static void on_context_free(void *context, void *attachments, CRYPTO_EX_DATA *da
         struct attachment *earlier = at->earlier;
         struct stekc_store *store;
 
-        pthread_mutex_lock(&lock);
+        take_lock();
         store = unbind(at->binding);
-        pthread_mutex_unlock(&lock);
+        give_lock();
         if (store != NULL)
             stekc_store_release(store);
         free(at);
@@ -258,6 +276,10 @@ static int register_kind(SSL_CTX *ctx, const struct stekc_binding *binding, int 
 {
     ptrdiff_t n = binding - bindings;
 
+    int fetched = binding->library_context != NULL || binding->properties != NULL;
+
+    if (kind == STEK_KIND_FASTEST && fetched)
+        kind = STEK_KIND_EVP; /* HMAC_CTX is of no provider */
     if (kind != STEK_KIND_EVP && set_hmac_callback(ctx, hmac_trampolines[n])) {
         if (ossl.SSL_CTX_set_tlsext_ticket_key_evp_cb == NULL || set_evp_callback(ctx, NULL))
             return STEK_KIND_HMAC;
@@ -288,6 +310,10 @@ static enum stekc_result check_options(const struct stekc_options *options,
         (options->library_context != NULL || options->properties != NULL))
         return fail(report, STEKC_ERR_OPTION,
                     "a library context or property query needs OpenSSL 3.0");
+    if (options->kind == STEK_KIND_HMAC &&
+        (options->library_context != NULL || options->properties != NULL))
+        return fail(report, STEKC_ERR_OPTION,
+                    "an HMAC_CTX comes from no library context: use the EVP callback");
     return STEKC_OK;
 }
 
@@ -305,11 +331,26 @@ static const char *unregister(SSL_CTX *ctx, int policy)
     return NULL;
 }
 
+/* held_before unlinks from *list the attachment that holds binding already, or
+   returns NULL. */
+static struct attachment *held_before(struct attachment **list, const struct stekc_binding *binding)
+{
+    for (; *list != NULL; list = &(*list)->earlier)
+        if ((*list)->binding == binding) {
+            struct attachment *at = *list;
+
+            *list = at->earlier;
+            return at;
+        }
+    return NULL;
+}
+
 /* take makes ctx call the trampoline of binding and hold it until it is freed. */
 static enum stekc_result take(SSL_CTX *ctx, struct stekc_binding *binding, int kind,
                               struct stekc_report *report)
 {
     struct attachment *at = calloc(1, sizeof *at);
+    struct attachment *before;
 
     if (at == NULL)
         return fail(report, STEKC_ERR_MEMORY, "out of memory");
@@ -326,6 +367,11 @@ static enum stekc_result take(SSL_CTX *ctx, struct stekc_binding *binding, int k
         free(at);
         return fail(report, STEKC_ERR_OPENSSL,
                     also != NULL ? also : "OpenSSL took no ticket callback");
+    }
+    before = held_before(&at->earlier, binding);
+    if (before != NULL) {
+        unbind(binding); /* at holds it: never the last */
+        free(before);
     }
     return STEKC_OK;
 }
@@ -380,12 +426,13 @@ enum stekc_result stekc_attach(void *ctx, struct stekc_store *store,
     enum stekc_result result;
     int held;
 
-    pthread_mutex_lock(&lock);
+    pthread_once(&fork_once, survive_fork);
+    take_lock();
     result = hold_context(ctx, report);
     held = result == STEKC_OK;
     if (held)
         result = attach_held(ctx, store, options, report);
-    pthread_mutex_unlock(&lock);
+    give_lock();
     let_context_go(ctx, held);
     return result;
 }
@@ -409,12 +456,13 @@ enum stekc_result stekc_detach(void *ctx, struct stekc_report *report)
     enum stekc_result result;
     int held;
 
-    pthread_mutex_lock(&lock);
+    pthread_once(&fork_once, survive_fork);
+    take_lock();
     result = hold_context(ctx, report);
     held = result == STEKC_OK;
     if (held)
         result = detach_held(ctx, report);
-    pthread_mutex_unlock(&lock);
+    give_lock();
     let_context_go(ctx, held);
     return result;
 }
@@ -424,12 +472,13 @@ enum stekc_result stekc_inspect(void *ctx, int64_t window_seconds, struct stekc_
     enum stekc_result result;
     int held;
 
-    pthread_mutex_lock(&lock);
+    pthread_once(&fork_once, survive_fork);
+    take_lock();
     result = hold_context(ctx, report);
     held = result == STEKC_OK;
     if (held)
         report->warnings = warnings_for(ctx, window_seconds);
-    pthread_mutex_unlock(&lock);
+    give_lock();
     let_context_go(ctx, held);
     return result;
 }

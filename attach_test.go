@@ -102,6 +102,8 @@ func TestAttachOptionsOutOfRange(t *testing.T) {
 		{"policy", WithPolicy(7), "the renewal policy is unknown"},
 		{"kind", WithKind(7), "the callback kind is unknown"},
 		{"empty group", WithNameGroup(""), "the name group is empty or longer than 255 bytes"},
+		{"group with a zero byte", WithNameGroup("bank\x00a"), "a name group or property query has a zero byte"},
+		{"properties with a zero byte", WithLibraryContext(nil, "fips=yes\x00"), "has a zero byte"},
 		{"long group", WithNameGroup(strings.Repeat("a", 256)), "the name group is empty or longer than 255 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -114,6 +116,8 @@ func TestAttachOptionsOutOfRange(t *testing.T) {
 	require.ErrorIs(t, err, ErrOption)
 	if ssltest.HasEVPCallback() {
 		require.ErrorContains(t, err, "cannot be fetched")
+		_, err = Attach(server.Pointer(), ks, WithLibraryContext(nil, "provider=default"), WithKind(HMACKind))
+		require.ErrorContains(t, err, "an HMAC_CTX comes from no library context")
 		_, err = Attach(server.Pointer(), ks, WithLibraryContext(nil, "provider=default"))
 		require.NoError(t, err)
 		r := ssltest.Connect(server, ssltest.NewClient(t), ssltest.Options{})
@@ -198,7 +202,6 @@ func TestContextOutlivesKeystoreAndKeystoreContext(t *testing.T) {
 		}
 		require.Equal(t, before, ks.Stats())
 		require.Empty(t, ks.Keys())
-		require.ErrorIs(t, ks.Rotate(), ErrClosed)
 
 		other := openMemory(t, memory.Config{})
 		server := ssltest.NewServer(t)
@@ -207,4 +210,27 @@ func TestContextOutlivesKeystoreAndKeystoreContext(t *testing.T) {
 		server.Free()
 		require.NoError(t, other.Rotate())
 	})
+}
+
+func TestClosedKeystoreAnswersWithoutItsTable(t *testing.T) {
+	ks := openMemory(t, memory.Config{})
+	require.NoError(t, ks.Close()) // nothing holds the table any more
+	require.Empty(t, ks.Keys())
+	require.ErrorIs(t, ks.Rotate(), ErrClosed)
+	require.NoError(t, ks.Err())
+	require.Zero(t, ks.Stats().Issued)
+	_, err := Inspect(ssltest.NewServer(t).Pointer(), ks)
+	require.NoError(t, err)
+}
+
+func TestAttachAndDetachCanAlternateForEver(t *testing.T) {
+	server := ssltest.NewServer(t)
+	ks, second := openMemory(t, memory.Config{}), openMemory(t, memory.Config{})
+	for range 1500 {
+		for _, ks := range []*Keystore{ks, second} {
+			_, err := Attach(server.Pointer(), ks)
+			require.NoError(t, err)
+			require.NoError(t, Detach(server.Pointer()))
+		}
+	}
 }

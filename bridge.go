@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/cgo"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -35,6 +36,7 @@ var (
 	ErrAttached       = errors.New("SSL_CTX is attached already")
 	ErrNotAttached    = errors.New("SSL_CTX is not attached")
 	ErrOption         = errors.New("option out of range")
+	ErrTooMany        = errors.New("too many stores")
 	ErrOpenSSL        = errors.New("OpenSSL refused")
 	ErrClosed         = errors.New("keystore is closed")
 )
@@ -50,7 +52,7 @@ var resultErrors = map[C.enum_stekc_result]error{
 	C.STEKC_ERR_KIND:         ErrOption,
 	C.STEKC_ERR_OPTION:       ErrOption,
 	C.STEKC_ERR_FETCH:        ErrOption,
-	C.STEKC_ERR_FULL:         ErrOption,
+	C.STEKC_ERR_FULL:         ErrTooMany,
 	C.STEKC_ERR_OPENSSL:      ErrOpenSSL,
 	C.STEKC_ERR_MEMORY:       ErrOpenSSL,
 	C.STEKC_ERR_CLOSED:       ErrClosed,
@@ -61,13 +63,15 @@ var resultErrors = map[C.enum_stekc_result]error{
 // configuration of ctx would keep that from being of use.
 //
 // Call it before the first connection on ctx; any goroutine may. ctx holds what
-// it needs of ks until SSL_CTX_free, so either may go first. On an error ctx is
-// unchanged. ctx must stay allocated during the call: runtime.KeepAlive its
-// owner.
+// it needs of ks until SSL_CTX_free, so either may go first. A ticket callback
+// that the application set before is replaced; Detach does not bring it back. On
+// an error ctx is unchanged, unless it was OpenSSL that failed (ErrOpenSSL): ctx
+// then has no ticket callback. ctx must stay allocated during the call:
+// runtime.KeepAlive its owner.
 //
 // The pointer is checked as far as that can be done: nil, an address that
-// cannot be read, a freed SSL_CTX whose memory was used again, another struct,
-// an SSL_CTX of a second libssl.
+// cannot be read, a freed SSL_CTX at the first try, another struct, an SSL_CTX
+// of a second libssl.
 func Attach(ctx unsafe.Pointer, ks *Keystore, options ...AttachOption) ([]Warning, error) {
 	config := attachConfig{authAgeCap: DefaultAuthAgeCap}
 	for _, option := range options {
@@ -80,10 +84,16 @@ func Attach(ctx unsafe.Pointer, ks *Keystore, options ...AttachOption) ([]Warnin
 	if ks == nil {
 		return nil, fmt.Errorf("attach keystore: %w: the keystore is nil", ErrNil)
 	}
+	if strings.ContainsRune(config.nameGroup, 0) || strings.ContainsRune(config.properties, 0) {
+		return nil, fmt.Errorf("attach keystore: %w: a name group or property query has a zero byte", ErrOption)
+	}
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	if ks.closed {
 		return nil, fmt.Errorf("attach keystore: %w", ErrClosed)
+	}
+	if ks.table.store == nil {
+		return nil, fmt.Errorf("attach keystore: %w: this keystore serves a table of the caller's", ErrOption)
 	}
 
 	c := C.struct_stekc_options{
@@ -91,7 +101,7 @@ func Attach(ctx unsafe.Pointer, ks *Keystore, options ...AttachOption) ([]Warnin
 		kind:            C.int(config.kind),
 		auth_age_cap:    C.int64_t(config.authAgeCap),
 		library_context: config.libraryContext,
-		window_seconds:  C.int64_t(ks.window / time.Second),
+		window_seconds:  ks.windowSeconds(),
 	}
 	if config.soft {
 		c.soft = 1
@@ -128,11 +138,15 @@ func Inspect(ctx unsafe.Pointer, ks *Keystore) ([]Warning, error) {
 		return nil, fmt.Errorf("inspect SSL_CTX: %w: the keystore is nil", ErrNil)
 	}
 	var report C.struct_stekc_report
-	window := C.int64_t(ks.window / time.Second)
-	if err := resultError(C.stekc_inspect(ctx, window, &report), &report); err != nil {
+	if err := resultError(C.stekc_inspect(ctx, ks.windowSeconds(), &report), &report); err != nil {
 		return nil, fmt.Errorf("inspect SSL_CTX: %w", err)
 	}
 	return warningsOf(&report), nil
+}
+
+// windowSeconds is how long a ticket can be decrypted, rounded up; 0 unknown.
+func (ks *Keystore) windowSeconds() C.int64_t {
+	return C.int64_t((ks.window + time.Second - 1) / time.Second)
 }
 
 func resultError(result C.enum_stekc_result, report *C.struct_stekc_report) error {
@@ -163,21 +177,21 @@ func warningsOf(report *C.struct_stekc_report) []Warning {
 // A table is the C side of a keystore: its key table, and the store that serves
 // handshakes from it in this process, or nil.
 type table struct {
-	store *C.struct_stekc_store
-	keys  *C.struct_stekc_table
+	store   *C.struct_stekc_store
+	keys    *C.struct_stekc_table
+	refused []string // protections of its memory that the system refused
 }
 
-// newTable makes the C side of ks, and says what protections of its memory the
-// system refused. A user's KeyStore is asked through a handle, which lives
-// until no SSL_CTX holds the store.
-func newTable(ks *Keystore) (*table, []string, error) {
+// newTable makes the C side of ks. A user's KeyStore is asked through a handle,
+// which lives until no SSL_CTX holds the store.
+func newTable(ks *Keystore) (*table, error) {
 	var ask C.struct_stekc_ask
 	if ks.user != nil {
 		ask.handle = C.uintptr_t(cgo.NewHandle(ks))
 		ask.current = (*[0]byte)(C.stekgo_key_current)
 		ask.named = (*[0]byte)(C.stekgo_key_named)
 		ask.released = (*[0]byte)(C.stekgo_store_released)
-		if ks.user.asksOnMiss() {
+		if ks.user.asksOnMiss {
 			ask.on_miss = 1
 		}
 	}
@@ -187,17 +201,17 @@ func newTable(ks *Keystore) (*table, []string, error) {
 		if ask.handle != 0 {
 			cgo.Handle(ask.handle).Delete()
 		}
-		return nil, nil, fmt.Errorf("make key table: %w", err)
+		return nil, fmt.Errorf("make key table: %w", err)
 	}
-	t := &table{store, C.stekc_store_table(store)}
+	t := &table{store, C.stekc_store_table(store), refusedNames(refused)}
 	t.useClock(ks.source.Clock())
-	return t, refusedNames(refused), nil
+	return t, nil
 }
 
 // tableAt is the table at address, which C owns. There is no store: C serves
 // handshakes from it by itself.
 func tableAt(address unsafe.Pointer, clock backend.Clock) *table {
-	t := &table{nil, (*C.struct_stekc_table)(address)}
+	t := &table{keys: (*C.struct_stekc_table)(address)}
 	t.useClock(clock)
 	return t
 }
@@ -237,17 +251,27 @@ func (t *table) now() ticketkey.Now {
 	return ticketkey.Now{Low: time.Unix(0, int64(now.low)), High: time.Unix(0, int64(now.high))}
 }
 
+// holdTime keeps the clocks from going back behind now.
+func (t *table) holdTime() { C.stekc_table_hold_time(t.keys) }
+
 func (t *table) stage() []C.struct_stek_key {
 	return unsafe.Slice(C.stekc_table_stage(t.keys), C.STEK_MAX_KEYS)
 }
 
-// publish makes keys the keys in force. The caller is the one writer.
-func (t *table) publish(keys []Key) {
+// publish makes keys the keys in force. If one of them is not valid all stays
+// as it is. The caller is the one writer.
+func (t *table) publish(keys []Key) error {
 	stage := t.stage()
 	for i, k := range keys {
-		fillKey(&stage[i], k)
+		if err := fillKey(&stage[i], k); err != nil {
+			for j := range stage {
+				wipeKey(&stage[j])
+			}
+			return err
+		}
 	}
 	C.stekc_table_publish(t.keys, C.size_t(len(keys)))
+	return nil
 }
 
 // keep publishes those of the keys in force at now whose names are in kept.
@@ -282,10 +306,13 @@ func (t *table) counts() Stats {
 	}
 }
 
-// fillKey copies k, a valid key, into out, which C owns and wipes.
-func fillKey(out *C.struct_stek_key, k Key) {
+// fillKey copies k into out, which C owns and wipes. It looks at the copy: a
+// secret may have changed since it was looked at last. If the copy is no valid
+// key, out is wiped.
+func fillKey(out *C.struct_stek_key, k Key) error {
+	size := len(k.AESKey.Bytes())
 	*out = C.struct_stek_key{
-		key_size:      C.uint32_t(len(k.AESKey.Bytes())),
+		key_size:      C.uint32_t(size),
 		not_before:    nanoseconds(k.NotBefore, math.MinInt64),
 		not_after:     nanoseconds(k.NotAfter, math.MaxInt64),
 		decrypt_until: nanoseconds(k.DecryptUntil, math.MaxInt64),
@@ -293,9 +320,23 @@ func fillKey(out *C.struct_stek_key, k Key) {
 	if k.AnyServerName {
 		out.flags = C.STEK_KEY_ANY_NAME
 	}
-	copy(bytesOf(out.name[:]), k.Name[:])
-	copy(bytesOf(out.aes_key[:]), k.AESKey.Bytes())
-	copy(bytesOf(out.hmac_key[:]), k.HMACKey.Bytes())
+	name, aes, hmac := bytesOf(out.name[:]), bytesOf(out.aes_key[:]), bytesOf(out.hmac_key[:])
+	copy(name, k.Name[:])
+	copied := k
+	copied.AESKey = ticketkey.SecretOf(aes[:copy(aes, k.AESKey.Bytes())])
+	copied.HMACKey = ticketkey.SecretOf(hmac[:copy(hmac, k.HMACKey.Bytes())])
+	err := k.Validate() // of the sizes, above all
+	if err == nil {
+		err = copied.Validate()
+	}
+	if err != nil {
+		wipeKey(out)
+	}
+	return err
+}
+
+func wipeKey(out *C.struct_stek_key) {
+	C.stekc_wipe(unsafe.Pointer(out), C.size_t(unsafe.Sizeof(*out)))
 }
 
 func bytesOf(c []C.uchar) []byte {
@@ -317,6 +358,12 @@ func nanoseconds(t time.Time, open int64) C.int64_t {
 	return C.int64_t(t.UnixNano())
 }
 
+// What a KeyStore is asked, as Err and the log call it.
+const (
+	askCurrent = "ask for the current key"
+	askNamed   = "ask for a key by name"
+)
+
 // stekgo_key_current fills out with the KeyStore's current key. It runs on
 // handshake threads; C owns out and wipes it after use.
 //
@@ -325,7 +372,12 @@ func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.in
 	defer errorOnPanic(&result)
 	ks := cgo.Handle(handle).Value().(*Keystore)
 	key, found, err := ks.user.current()
-	return answer(ks, out, key, found, err)
+	if state := key.StateAt(ks.clock()); found && state != ticketkey.Current {
+		// No failure of this handshake, which goes without a ticket.
+		ks.health.note(askCurrent, fmt.Errorf("KeyStore, %s: %v is %v", askCurrent, key, state))
+		return C.STEK_ASK_NONE
+	}
+	return answer(ks, askCurrent, out, key, found, err)
 }
 
 // stekgo_key_named fills out with the KeyStore's key called name, 16 bytes. As
@@ -335,9 +387,9 @@ func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.in
 func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key) (result C.int) {
 	defer errorOnPanic(&result)
 	ks := cgo.Handle(handle).Value().(*Keystore)
-	key, superseded, found, err := ks.user.named(*(*Name)(unsafe.Pointer(name)))
-	result = answer(ks, out, key, found, err)
-	if superseded && result == C.STEK_ASK_FOUND {
+	key, found, err := ks.user.named(*(*Name)(unsafe.Pointer(name)))
+	result = answer(ks, askNamed, out, key, found, err)
+	if result == C.STEK_ASK_FOUND && ks.user.supersedes(key.Name) {
 		out.flags |= C.STEK_KEY_SUPERSEDED
 	}
 	return result
@@ -350,15 +402,20 @@ func errorOnPanic(result *C.int) {
 	}
 }
 
-func answer(ks *Keystore, out *C.struct_stek_key, key Key, found bool, err error) C.int {
-	ks.health.note("ask KeyStore", err)
+// answer gives key to C, and notes how the operation went.
+func answer(ks *Keystore, operation string, out *C.struct_stek_key, key Key, found bool, err error) C.int {
+	if err == nil && found {
+		if err = fillKey(out, key); err != nil {
+			err = fmt.Errorf("KeyStore, %s: %w", operation, err)
+		}
+	}
+	ks.health.note(operation, err)
 	switch {
 	case err != nil:
 		return C.STEK_ASK_ERROR
 	case !found:
 		return C.STEK_ASK_NONE
 	}
-	fillKey(out, key)
 	return C.STEK_ASK_FOUND
 }
 

@@ -282,6 +282,27 @@ func TestChainOfResumptionsEndsAtAuthenticationAgeCap(t *testing.T) {
 	})
 }
 
+// A ticket of a context without the cap has no stamp. Its age counts all the
+// same, from its issue, and is not lost when it is renewed.
+func TestCapCountsTheAgeOfTicketsWithoutStamp(t *testing.T) {
+	t.Parallel()
+	const limit = 5 * time.Second
+	ks := openMemory(t, memory.Config{})
+	p := pair{t, ssltest.NewServer(t), ssltest.NewClient(t), ssltest.TLS13, FastestKind}
+	p.client.SetVersion(p.version)
+	capped := p
+	capped.server = ssltest.NewServer(t)
+	p.attach(ks, WithPolicy(RenewCurrent))
+	capped.attach(ks, WithAuthAgeCap(limit))
+	begin := time.Now()
+	session := p.newSession()
+	time.Sleep(limit / 2)
+	r := capped.connect(session)
+	require.Equal(t, "Reused", r.String())
+	time.Sleep(time.Until(begin.Add(limit + time.Second)))
+	require.Equal(t, "New", capped.connect(newest(r)).String())
+}
+
 func TestRenewCurrentPolicyEndsChainWithTheKey(t *testing.T) {
 	eachCallback(t, func(t *testing.T, p pair) {
 		ks := openMemory(t, memory.Config{})
@@ -366,6 +387,56 @@ func TestTicketResumesUnderItsServerNameAlone(t *testing.T) {
 		nameless := ssltest.Connect(p.server, p.client, ssltest.Options{})
 		require.Equal(t, []string{"New", "New", "New", "New", "Reused"}, words(newest(nameless)))
 	})
+}
+
+// Moving from keys shared with other software to keys of one's own.
+func TestTicketRenewedFromAnUnboundKeyIsBound(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		imported, own := randomKey(t), randomKey(t)
+		imported.AnyServerName = true
+		own.NotBefore = time.Now()
+		store := newListed(t, false, imported)
+		ks := openStore(t, store)
+		p.attach(ks)
+		session := p.newSession()
+		store.setList(imported, own)
+		require.Eventually(t, func() bool { return len(ks.Keys()) == 2 }, 5*time.Second, time.Millisecond)
+		renewed := newest(p.connect(session))
+		require.EqualValues(t, own.Name, renewed.KeyName())
+		for name, want := range map[string]string{"a.example": "Reused", "b.example": "New", "": "New"} {
+			o := ssltest.Options{ServerName: name, Session: renewed}
+			require.Equal(t, want, ssltest.Connect(p.server, p.client, o).String(), name)
+		}
+	})
+}
+
+// A TLS 1.2 session resumed by its id may ask for a ticket. Nothing tells its
+// server name then, so it gets none that could resume under another.
+func TestTicketForASessionResumedByIDIsNeverBoundWrongly(t *testing.T) {
+	for name, answer := range map[string]func(*ssltest.Context){
+		"no servername_cb":           func(*ssltest.Context) {},
+		"servername_cb acknowledged": func(s *ssltest.Context) { s.SwitchByServername(nil, ssltest.OK) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, client := ssltest.NewServer(t), ssltest.NewClient(t)
+			server.SetSessionIDContext([]byte("x"))
+			answer(server)
+			client.SetVersion(ssltest.TLS12)
+			client.SetOptions(ssltest.OpNoTicket)
+			_, err := Attach(server.Pointer(), openMemory(t, memory.Config{}))
+			require.NoError(t, err)
+			first := ssltest.Connect(server, client, ssltest.Options{ServerName: "a.example"})
+			client.ClearOptions(ssltest.OpNoTicket)
+			r := ssltest.Connect(server, client, ssltest.Options{ServerName: "a.example", Session: first.LastSession})
+			require.Equal(t, "Reused", r.String())
+			for _, session := range r.Tickets {
+				for name, want := range map[string]string{"a.example": "Reused", "b.example": "New", "": "New"} {
+					o := ssltest.Options{ServerName: name, Session: session}
+					require.Equal(t, want, ssltest.Connect(server, client, o).String(), name)
+				}
+			}
+		})
+	}
 }
 
 func TestNameGroupJoinsServerNames(t *testing.T) {

@@ -32,6 +32,12 @@ struct server_name {
     unsigned char bytes[STEK_GROUP_MAX];
 };
 
+/* A server name kept with a connection, for one handshake. */
+struct kept_name {
+    uintptr_t hello;
+    struct server_name name;
+};
+
 /* The stamp in a ticket: this mark, then when the client authenticated, in
    nanoseconds since 1970, most significant byte first. */
 enum { STAMP_MARK_SIZE = 8, STAMP_SIZE = STAMP_MARK_SIZE + 8 };
@@ -40,7 +46,7 @@ static const unsigned char stamp_mark[] = "stek-at1";
 /* How far ahead of our clock another host's may have stamped a ticket, ns. */
 #define STAMP_AHEAD (INT64_C(60) * 1000000000)
 
-/* SSL ex_data: the budget spent (a number), and a struct server_name. */
+/* SSL ex_data: the budget spent (a number), and a struct kept_name. */
 static int budget_index = -1;
 static int name_index = -1;
 
@@ -126,11 +132,22 @@ static int offered_name(SSL *ssl, struct server_name *out)
     return 1;
 }
 
+/* this_hello is a number for the ClientHello in progress: an SSL can make
+   several handshakes. Its low 8 bits are 0; 0 if it cannot be told. */
+static uintptr_t this_hello(const SSL *ssl)
+{
+    uintptr_t hello = 0;
+
+    if (ossl.SSL_get_client_random(ssl, (unsigned char *)&hello, sizeof hello) != sizeof hello)
+        return 0;
+    return hello & ~(uintptr_t)0xff;
+}
+
 /* remember_name keeps the offered name for the renewal that follows: for a
-   resumed TLS 1.2 session SSL_get_servername no longer tells it. */
+   resumed TLS 1.2 session SSL_get_servername tells another, or none. */
 static int remember_name(SSL *ssl)
 {
-    struct server_name *kept = ossl.SSL_get_ex_data(ssl, name_index);
+    struct kept_name *kept = ossl.SSL_get_ex_data(ssl, name_index);
 
     if (kept == NULL) {
         kept = calloc(1, sizeof *kept);
@@ -141,32 +158,32 @@ static int remember_name(SSL *ssl)
             return 0;
         }
     }
-    return offered_name(ssl, kept);
+    kept->hello = this_hello(ssl);
+    return offered_name(ssl, &kept->name);
 }
 
+/*
+ * accepted_name is the name that a ticket about to be issued belongs to. It
+ * fails for a TLS 1.2 session that was resumed by its session id under no known
+ * name: the ClientHello is gone, and a guess would bind the ticket wrongly.
+ */
 static int accepted_name(SSL *ssl, int tls13, struct server_name *out)
 {
-    const struct server_name *kept = NULL;
+    int resumed12 = !tls13 && ossl.SSL_session_reused(ssl);
+    const struct kept_name *kept = resumed12 ? ossl.SSL_get_ex_data(ssl, name_index) : NULL;
     const char *name;
     size_t size;
 
-    if (!tls13 && ossl.SSL_session_reused(ssl))
-        kept = ossl.SSL_get_ex_data(ssl, name_index);
-    if (kept != NULL) {
-        *out = *kept;
+    if (kept != NULL && kept->hello == this_hello(ssl)) {
+        *out = kept->name;
         return 1;
     }
     name = ossl.SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     size = name != NULL ? strlen(name) : 0;
-    if (size > sizeof out->bytes)
+    if (size > sizeof out->bytes || (size == 0 && resumed12))
         return 0;
     copy_lower(out, (const unsigned char *)name, size);
     return 1;
-}
-
-static int bound_to_server_name(const struct stekc_binding *binding, const struct stek_key *key)
-{
-    return !(key->flags & STEK_KEY_ANY_NAME) && binding->name_group == NULL;
 }
 
 /* derive_mac_key fills out with the HMAC key for tickets of ssl under key. */
@@ -236,7 +253,7 @@ static int set_up_cipher(const struct stekc_binding *binding, EVP_CIPHER_CTX *ci
    start in. */
 static int may_ask(const struct stekc_store *store)
 {
-    return !stekc_store_closed(store) && stekc_table_intact(store->table);
+    return !stekc_store_closed(store) && !stekc_store_inherited(store);
 }
 
 static enum stek_state current_key(const struct stekc_binding *binding, struct stek_now now,
@@ -286,13 +303,9 @@ static enum stek_state ask_named(const struct stekc_binding *binding, struct ste
 static int within_budget(SSL *ssl)
 {
     uintptr_t kept = (uintptr_t)ossl.SSL_get_ex_data(ssl, budget_index);
-    uintptr_t hello = 0;
-    uintptr_t spent;
+    uintptr_t hello = this_hello(ssl);
+    uintptr_t spent = (kept & ~(uintptr_t)0xff) == hello ? kept & 0xff : 0;
 
-    if (ossl.SSL_get_client_random(ssl, (unsigned char *)&hello, sizeof hello) != sizeof hello)
-        return 0;
-    hello &= ~(uintptr_t)0xff;
-    spent = (kept & ~(uintptr_t)0xff) == hello ? kept & 0xff : 0;
     if (spent >= BUDGET)
         return 0;
     return ossl.SSL_set_ex_data(ssl, budget_index, (void *)(hello | (spent + 1))) == 1;
@@ -328,19 +341,24 @@ static int could_encrypt(const struct stekc_binding *binding, enum stek_state st
 
 /* ---- the callback's two directions ---- */
 
-static int encrypt_under(const struct stekc_binding *binding, SSL *ssl, int tls13,
-                         const struct stek_key *key, unsigned char *name, unsigned char *iv,
-                         EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
+/* encrypt_under returns the state of the key after its use: STEK_NO_KEY if it
+   cannot be told what name the ticket belongs to. */
+static enum stek_state encrypt_under(const struct stekc_binding *binding, SSL *ssl, int tls13,
+                                     const struct stek_key *key, unsigned char *name,
+                                     unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                                     struct stekc_mac mac)
 {
     struct mac_key mac_key;
-    int done;
+    enum stek_state state = STEK_CURRENT;
 
+    if (!derive_mac_key(binding, ssl, tls13, 1, key, &mac_key))
+        state = STEK_NO_KEY;
+    else if (!random_bytes(binding, iv, STEK_IV_SIZE) || !set_up_mac(binding, mac, &mac_key) ||
+             !set_up_cipher(binding, cipher, key, iv, 1))
+        state = STEK_FAILED;
     memcpy(name, key->name, STEK_NAME_SIZE);
-    done = random_bytes(binding, iv, STEK_IV_SIZE) &&
-           derive_mac_key(binding, ssl, tls13, 1, key, &mac_key) &&
-           set_up_mac(binding, mac, &mac_key) && set_up_cipher(binding, cipher, key, iv, 1);
     stekc_wipe(&mac_key, sizeof mac_key);
-    return done;
+    return state;
 }
 
 /* burn issues a ticket that nobody can ever decrypt. */
@@ -354,7 +372,7 @@ static int burn(const struct stekc_binding *binding, SSL *ssl, struct stek_key *
     return random_bytes(binding, key->name, sizeof key->name) &&
            random_bytes(binding, key->aes_key, sizeof key->aes_key) &&
            random_bytes(binding, key->hmac_key, sizeof key->hmac_key) &&
-           encrypt_under(binding, ssl, 1, key, name, iv, cipher, mac);
+           encrypt_under(binding, ssl, 1, key, name, iv, cipher, mac) == STEK_CURRENT;
 }
 
 static enum stek_verdict on_encrypt(const struct stekc_binding *binding, SSL *ssl,
@@ -373,9 +391,8 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, SSL *ss
 
     facts.state = current_key(binding, stekc_table_now(binding->store->table), &key);
     verdict = stekc_verdict(&facts);
-    if (verdict == STEK_USE &&
-        !encrypt_under(binding, ssl, facts.tls13, &key, name, iv, cipher, mac)) {
-        facts.state = STEK_FAILED;
+    if (verdict == STEK_USE) {
+        facts.state = encrypt_under(binding, ssl, facts.tls13, &key, name, iv, cipher, mac);
         verdict = stekc_verdict(&facts);
     }
     if (verdict == STEK_BURN && !burn(binding, ssl, &key, name, iv, cipher, mac)) {
@@ -441,7 +458,7 @@ static enum stek_verdict decrypt_with(const struct stekc_binding *binding, SSL *
             facts->state = STEK_NO_KEY;
     }
     verdict = stekc_verdict(facts);
-    if (verdict == STEK_RENEW && !facts->tls13 && bound_to_server_name(binding, key) &&
+    if (verdict == STEK_RENEW && !facts->tls13 && binding->name_group == NULL &&
         !remember_name(ssl))
         verdict = STEK_USE;
     if (verdict > STEK_IGNORE && !(set_up_mac(binding, mac, &mac_key) &&
@@ -551,7 +568,7 @@ int stekc_stamp(SSL *ssl, void *arg)
         return 1;
     authenticated = ossl.SSL_session_reused(ssl)
                         ? session_start(session)
-                        : stekc_table_now(binding->store->table).high;
+                        : stekc_table_now(binding->store->table).low;
     return write_stamp(session, authenticated) || binding->soft;
 }
 
@@ -567,8 +584,12 @@ SSL_TICKET_RETURN stekc_check_age(SSL *ssl, SSL_SESSION *session, const unsigned
     (void)name_size;
     if (session == NULL || (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW))
         return SSL_TICKET_RETURN_IGNORE_RENEW;
-    if (!read_stamp(session, &authenticated))
+    if (!read_stamp(session, &authenticated)) {
+        /* Now, because OpenSSL restarts a TLS 1.3 session before stekc_stamp. */
         authenticated = session_start(session);
+        if (!write_stamp(session, authenticated))
+            return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
     if (authenticated > now + STAMP_AHEAD || now - authenticated >= binding->auth_age_cap) {
         count(binding, STEK_COUNT_AGED);
         return SSL_TICKET_RETURN_IGNORE_RENEW;

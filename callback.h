@@ -74,8 +74,8 @@ struct stek_key {
 /*
  * An instant on two clocks: the wall clock, and the wall clock at the start
  * plus the boot clock since. low is the earlier of both and decides what
- * begins; high is the later and decides what ends. So a step of the wall clock
- * revives nothing and activates nothing early.
+ * begins; high is the later and decides what ends. Neither goes back. So a step
+ * of the wall clock revives nothing and activates nothing early.
  */
 struct stek_now {
     int64_t low;
@@ -112,8 +112,16 @@ void stekc_table_use_clock(struct stekc_table *table, int clock);
 /* stekc_table_free wipes and unmaps table; NULL is allowed. */
 void stekc_table_free(struct stekc_table *table);
 
-/* stekc_table_now reads the clocks. Any thread; two vDSO calls. */
+/* stekc_table_forget unmaps table and leaves it to the process that made it. */
+void stekc_table_forget(struct stekc_table *table);
+
+/* stekc_table_now reads the clocks. Any thread; two vDSO calls. It is never
+   before the time that was held last. */
 struct stek_now stekc_table_now(const struct stekc_table *table);
+
+/* stekc_table_hold_time returns now and keeps time from ever going back behind
+   it. For the one writer, at least whenever a window begins or ends. */
+struct stek_now stekc_table_hold_time(struct stekc_table *table);
 
 /*
  * stekc_table_stage is where the one writer puts up to STEK_MAX_KEYS keys for
@@ -227,7 +235,8 @@ struct stekc_table *stekc_store_table(struct stekc_store *store);
 
 /*
  * stekc_store_close empties the table, stops asking, and drops the caller's
- * reference. Contexts that still hold the store answer as with no key.
+ * reference. Contexts that still hold the store answer as with no key. In a
+ * forked child it leaves the table alone: it is the parent's.
  */
 void stekc_store_close(struct stekc_store *store);
 
@@ -294,7 +303,8 @@ struct stekc_report {
  * stekc_attach makes ctx, an SSL_CTX, issue and accept tickets with the keys
  * of store. ctx holds store until SSL_CTX_free. Call it before the first
  * SSL_new on ctx: OpenSSL stores callbacks without a lock. ctx must not be freed
- * meanwhile. On error ctx is unchanged. Any thread; report is always filled.
+ * meanwhile. On error ctx is unchanged, unless it was OpenSSL that failed: ctx
+ * then has no ticket callback. Any thread; report is always filled.
  */
 enum stekc_result stekc_attach(void *ctx, struct stekc_store *store,
                                const struct stekc_options *options,

@@ -1,35 +1,80 @@
 package stek
 
 import (
+	"context"
+	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 )
 
-// A health remembers the last failure and logs when failing begins and when it
-// ends, not each time: a client can provoke a question, and so a failure.
+// quietTime is the least time between two log lines about one operation: a
+// client can provoke a question, and so a failure.
+const quietTime = 10 * time.Second
+
+// A health remembers, for each operation, the last failure, and logs when it
+// begins to fail and when it works again.
 type health struct {
 	logger *slog.Logger
 
-	mu   sync.Mutex
-	last error
+	mu         sync.Mutex
+	operations map[string]*operation
 }
 
-// note records the outcome of operation.
-func (h *health) note(operation string, err error) {
-	h.mu.Lock()
-	before := h.last
-	h.last = err
-	h.mu.Unlock()
-	switch {
-	case err != nil && before == nil:
-		h.logger.Error("ticket keys: failing", "operation", operation, "error", err)
-	case err == nil && before != nil:
-		h.logger.Info("ticket keys: working again", "operation", operation)
+type operation struct {
+	last   error
+	said   bool // that it fails, in the log
+	saidAt time.Time
+}
+
+func newHealth(logger *slog.Logger) *health {
+	return &health{logger: logger, operations: map[string]*operation{}}
+}
+
+// note records the outcome of what is called name.
+func (h *health) note(name string, err error) {
+	if !h.tell(name, err) {
+		return
 	}
+	if err != nil {
+		h.say(slog.LevelError, "ticket keys: failing", "operation", name, "error", err)
+	} else {
+		h.say(slog.LevelInfo, "ticket keys: working again", "operation", name)
+	}
+}
+
+// tell reports whether the outcome is news that is due.
+func (h *health) tell(name string, err error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.operations[name]
+	if o == nil {
+		o = &operation{}
+		h.operations[name] = o
+	}
+	o.last = err
+	now := time.Now()
+	if o.said == (err != nil) || now.Sub(o.saidAt) < quietTime {
+		return false
+	}
+	o.said, o.saidAt = err != nil, now
+	return true
+}
+
+// say logs. A handler that panics is the user's, and not let further.
+func (h *health) say(level slog.Level, message string, args ...any) {
+	defer func() { _ = recover() }()
+	h.logger.Log(context.Background(), level, message, args...)
 }
 
 func (h *health) err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.last
+	var all []error
+	for _, name := range slices.Sorted(maps.Keys(h.operations)) {
+		all = append(all, h.operations[name].last)
+	}
+	return errors.Join(all...)
 }

@@ -46,7 +46,9 @@ var (
 //
 // If a method fails, panics, or returns a key that is not valid, the verdict is
 // -1 and the handshake fails (with WithSoftErrors: a full handshake). The
-// secrets are copied before the next call and stay the KeyStore's own.
+// secrets are copied after a method has returned and stay the KeyStore's own,
+// which leaves them unchanged as long as the key is in use. A method must not
+// call Close or Rotate of its Keystore.
 type KeyStore interface {
 	// CurrentKey returns the key that encrypts new tickets, or ErrNoKeys.
 	CurrentKey() (Key, error)
@@ -61,13 +63,14 @@ type Lister interface {
 	KeyStore
 	// Keys returns the keys in force, upcoming ones included, at most 64.
 	Keys() ([]Key, error)
-	// Changed delivers a value whenever Keys would return something new.
+	// Changed delivers a value whenever Keys would return something new. It is
+	// called once, before Keys; closing the channel ends the changes.
 	Changed() <-chan struct{}
 }
 
-// A Finder is a Lister that has more keys than it lists. FindsKeys reports
-// whether KeyNamed is asked about a name that Keys did not list: at most 8
-// times for one ClientHello, which may carry 1,700 names.
+// A Finder is a Lister that has more keys than it lists. FindsKeys, called
+// once, reports whether KeyNamed is asked about a name that Keys did not list:
+// at most 8 times for one ClientHello, which may carry 1,700 names.
 type Finder interface {
 	Lister
 	FindsKeys() bool
@@ -93,6 +96,7 @@ type Keystore struct {
 
 	refreshing    sync.Mutex // held by the one who calls source and writes the table
 	refreshErrors atomic.Uint64
+	unprotected   atomic.Uint64
 	wake          chan struct{}
 	stop          chan struct{}
 	done          chan struct{}
@@ -102,6 +106,9 @@ type Keystore struct {
 	published []publishedKey // changed only with refreshing held too
 	closed    bool
 	final     Stats // as it was at Close
+
+	closing  sync.Once
+	closeErr error
 }
 
 // publishedKey is what the keystore remembers of a key in the table: its
@@ -121,7 +128,10 @@ func OpenStore(store KeyStore, options ...Option) (*Keystore, error) {
 	if store == nil {
 		return nil, errors.New("open keystore: the KeyStore is nil")
 	}
-	user := newUserStore(store)
+	user, err := newUserStore(store)
+	if err != nil {
+		return nil, fmt.Errorf("open keystore: %w", err)
+	}
 	return open(user, user, options)
 }
 
@@ -148,21 +158,17 @@ func (ks *Keystore) start(options []Option) error {
 	for _, option := range options {
 		option(&config)
 	}
-	ks.health = &health{logger: config.logger}
+	if config.logger == nil {
+		config.logger = slog.Default()
+	}
+	ks.health = newHealth(config.logger)
 	if lasting, ok := ks.source.(interface{ Lifetime() time.Duration }); ok {
 		ks.window = lasting.Lifetime()
 	}
 
-	table, refused, err := newTable(ks)
+	table, err := ks.makeTable(&config)
 	if err != nil {
 		return err
-	}
-	if len(refused) > 0 {
-		if config.strictMemory {
-			table.close()
-			return &ProtectionError{Refused: refused}
-		}
-		config.logger.Warn("memory of ticket keys is not fully protected", "refused", refused)
 	}
 	ks.table = table
 	ks.clock = table.now
@@ -170,13 +176,47 @@ func (ks *Keystore) start(options []Option) error {
 		ks.clock = config.clock
 	}
 
+	changed := ks.source.Changed()
 	wait, err := ks.refresh()
+	if err == nil {
+		err = ks.protect(&config)
+	}
 	if err != nil {
 		table.close()
 		return err
 	}
-	go ks.run(ks.source.Changed(), wait)
+	go ks.run(changed, wait)
 	return nil
+}
+
+func (ks *Keystore) makeTable(config *config) (*table, error) {
+	if config.table != nil {
+		return tableAt(config.table, ks.source.Clock()), nil
+	}
+	return newTable(ks)
+}
+
+// protect complains of protections of memory that the system refused.
+func (ks *Keystore) protect(config *config) error {
+	refused := ks.refused()
+	if len(refused) == 0 {
+		return nil
+	}
+	if config.strictMemory {
+		return &ProtectionError{Refused: refused}
+	}
+	ks.health.say(slog.LevelWarn, "memory of ticket keys is not fully protected", "refused", refused)
+	return nil
+}
+
+// refused lists the protections of memory that the table and the source lack.
+func (ks *Keystore) refused() []string {
+	refused := slices.Clone(ks.table.refused)
+	if holder, ok := ks.source.(interface{ Refused() []string }); ok {
+		refused = append(refused, holder.Refused()...)
+	}
+	slices.Sort(refused)
+	return slices.Compact(refused)
 }
 
 // run refreshes the table when the source changes and when time says so.
@@ -210,18 +250,22 @@ func (ks *Keystore) refresh() (time.Duration, error) {
 // and returns how long to wait for the next time. If the source fails it keeps
 // the keys that are in the table to the end of their windows.
 func (ks *Keystore) refreshLocked() (time.Duration, error) {
+	ks.table.holdTime()
 	now := ks.clock()
 	set, again, err := ks.source.Keys(now)
+	keys := set.InForce(now).Keys()
+	if err == nil {
+		err = ks.table.publish(keys)
+	}
 	if err != nil {
 		ks.refreshErrors.Add(1)
 		ks.dropExpired(now)
 		again = now.High.Add(retryWait)
 	} else {
-		keys := set.InForce(now).Keys()
-		ks.table.publish(keys)
 		ks.setPublished(withoutSecrets(keys))
 	}
-	ks.health.note("refresh ticket keys", err)
+	ks.unprotected.Store(uint64(len(ks.refused())))
+	ks.health.note("refresh", err)
 	return ks.waitFor(now, again), err
 }
 
@@ -243,16 +287,22 @@ func (ks *Keystore) setPublished(keys []publishedKey) {
 	ks.published = keys
 }
 
-// waitFor is the time from now to again or to the end of the first window.
+// waitFor is the time from now to again, or to the first instant at which a
+// window begins or ends.
 func (ks *Keystore) waitFor(now ticketkey.Now, again time.Time) time.Duration {
 	wait := longestWait
-	if !again.IsZero() {
-		wait = min(wait, again.Sub(now.High))
+	until := func(event, from time.Time) {
+		if event.After(from) {
+			wait = min(wait, event.Sub(from))
+		}
 	}
 	for _, k := range ks.published {
-		if !k.DecryptUntil.IsZero() {
-			wait = min(wait, k.DecryptUntil.Sub(now.High))
-		}
+		until(k.NotBefore, now.Low)
+		until(k.NotAfter, now.High)
+		until(k.DecryptUntil, now.High)
+	}
+	if !again.IsZero() {
+		wait = min(wait, again.Sub(now.High))
 	}
 	return max(wait, time.Millisecond)
 }
@@ -270,14 +320,14 @@ func withoutSecrets(keys []Key) []publishedKey {
 // ticket lifetime more. The schedule goes on from here. It is an error if the
 // source cannot rotate on demand.
 func (ks *Keystore) Rotate() error {
+	rotator, ok := ks.source.(backend.Rotator)
+	if !ok {
+		return errors.New("rotate ticket keys: this keystore's source rotates by itself alone")
+	}
 	ks.refreshing.Lock()
 	defer ks.refreshing.Unlock()
 	if ks.isClosed() {
 		return fmt.Errorf("rotate ticket keys: %w", ErrClosed)
-	}
-	rotator, ok := ks.source.(backend.Rotator)
-	if !ok {
-		return errors.New("rotate ticket keys: this keystore's source rotates by itself alone")
 	}
 	if err := rotator.Rotate(ks.clock()); err != nil {
 		return err
@@ -310,6 +360,9 @@ type KeyInfo struct {
 func (ks *Keystore) Keys() []KeyInfo {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
+	if ks.closed { // the table is gone, and with it the clock
+		return nil
+	}
 	now := ks.clock()
 	var list []KeyInfo
 	current := false
@@ -326,19 +379,20 @@ func (ks *Keystore) Keys() []KeyInfo {
 	return list
 }
 
-// Err returns why the last refresh or the last question to a KeyStore failed,
-// or nil if it succeeded.
+// Err returns why the last refresh failed, the last question to a KeyStore for
+// its current key and the last for a key by name; nil if none did.
 func (ks *Keystore) Err() error { return ks.health.err() }
 
 // Close destroys the keys. Contexts that are still attached go on with full
-// handshakes and no tickets. It waits for a refresh under way. A second call
-// returns nil.
+// handshakes and no tickets. It waits for a refresh under way. Every call
+// returns what the first returned.
 func (ks *Keystore) Close() error {
+	ks.closing.Do(func() { ks.closeErr = ks.close() })
+	return ks.closeErr
+}
+
+func (ks *Keystore) close() error {
 	ks.mu.Lock()
-	if ks.closed {
-		ks.mu.Unlock()
-		return nil
-	}
 	ks.final = ks.statsLocked()
 	ks.closed = true
 	ks.mu.Unlock()

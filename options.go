@@ -15,6 +15,7 @@ type Option func(*config)
 type config struct {
 	logger       *slog.Logger
 	strictMemory bool
+	table        unsafe.Pointer
 	clock        func() ticketkey.Now
 }
 
@@ -27,9 +28,19 @@ func WithLogger(logger *slog.Logger) Option {
 
 // WithStrictMemory makes Open fail with a ProtectionError, instead of warning,
 // when the system refuses to lock the keys in memory, to leave them out of core
-// dumps or to wipe them in forked children.
+// dumps or to wipe them in forked children. What is refused later, to a new
+// key, shows in Stats.UnprotectedMemory.
 func WithStrictMemory() Option {
 	return func(c *config) { c.strictMemory = true }
+}
+
+// WithTable publishes the keys to the key table at address instead of one of
+// the keystore's own. It is for C that serves handshakes from such a table, as
+// libstek.so does: made by stekc_table_new of the same STEK_TABLE_LAYOUT, owned
+// by the caller, not freed before Close has returned, and written by this
+// keystore alone. Attach is not possible, and a KeyStore is not asked.
+func WithTable(address unsafe.Pointer) Option {
+	return func(c *config) { c.table = address }
 }
 
 // A ProtectionError tells which protections of memory the system refused.
@@ -52,7 +63,8 @@ const (
 	// to: Attach replaces such a callback of the application's own, and the
 	// application must not set one later. Use another policy if it needs it.
 	Capped Policy = iota
-	// RenewCurrent renews TLS 1.3 tickets under the current key only. A chain
+	// RenewCurrent renews TLS 1.3 tickets under the current key (or one that is
+	// upcoming here, and current elsewhere) only. A chain
 	// of resumptions ends within a rotation and a lifetime, at the price of a
 	// full handshake per client and rotation.
 	RenewCurrent
@@ -104,7 +116,9 @@ func WithAuthAgeCap(limit time.Duration) AttachOption {
 	return func(c *attachConfig) { c.authAgeCap = limit }
 }
 
-// WithSoftErrors makes a failure a full handshake instead of a fatal alert.
+// WithSoftErrors makes a failure a full handshake instead of a fatal alert, as
+// far as the library can do without a ticket: before OpenSSL 3.0.6 a TLS 1.3
+// handshake still fails if there are no random bytes.
 func WithSoftErrors() AttachOption {
 	return func(c *attachConfig) { c.soft = true }
 }
@@ -114,8 +128,9 @@ func WithKind(k Kind) AttachOption {
 	return func(c *attachConfig) { c.kind = k }
 }
 
-// WithLibraryContext fetches AES-256-CBC, HMAC and SHA-256 from an OSSL_LIB_CTX
-// (nil is the default one) by a property query such as "fips=yes". It needs
+// WithLibraryContext fetches AES-CBC and SHA-256 from an OSSL_LIB_CTX (nil is
+// the default one) by a property query such as "fips=yes", and makes EVPKind
+// the kind, whose HMAC OpenSSL fetches for the SSL_CTX in the same way. It needs
 // OpenSSL 3.0 and must live as long as the SSL_CTX.
 func WithLibraryContext(osslLibCtx unsafe.Pointer, properties string) AttachOption {
 	return func(c *attachConfig) { c.libraryContext, c.properties = osslLibCtx, properties }
@@ -123,7 +138,7 @@ func WithLibraryContext(osslLibCtx unsafe.Pointer, properties string) AttachOpti
 
 // WithNameGroup lets a ticket resume under every server name of contexts in the
 // same group, instead of only the one it was issued for. Use it where all the
-// names are one site. It has 1 to 255 bytes.
+// names are one site. It has 1 to 255 bytes, none of them zero.
 func WithNameGroup(group string) AttachOption {
 	return func(c *attachConfig) { c.nameGroup, c.grouped = group, true }
 }

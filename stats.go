@@ -1,20 +1,26 @@
 package stek
 
 // Stats counts what a keystore did since it was opened. Every count only grows.
+// Counts of offered tickets are of what the callback said; OpenSSL checks their
+// MAC after that.
 type Stats struct {
 	Issued           uint64 // tickets encrypted
-	Renewed          uint64 // verdicts 2: a resumption and a fresh ticket
-	Accepted         uint64 // tickets with a key in force, verdicts 1 and 2; OpenSSL checks the MAC after that
+	Renewed          uint64 // of Accepted, verdicts 2: a resumption is to bring a fresh ticket
+	Accepted         uint64 // tickets with a key in force, verdicts 1 and 2
 	AcceptedPrevious uint64 // of Accepted, those under a key no longer current
-	Unknown          uint64 // tickets under a key name that is not known
+	Unknown          uint64 // tickets under a key name that is not known, or with an unreadable server name
 	Expired          uint64 // tickets under a key whose window is over and that is not destroyed yet
 	Declined         uint64 // tickets not issued: no current key, or an error
 	Limited          uint64 // tickets not looked at: more than 8 in one ClientHello
 	Aged             uint64 // of Accepted, those refused by the authentication-age cap
 	Errors           uint64 // verdicts -1, or 0 with WithSoftErrors
-	Asked            uint64 // questions to a KeyStore during handshakes
+	Asked            uint64 // times a handshake entered Go to ask a KeyStore
 	Panics           uint64 // panics of a KeyStore
 	RefreshErrors    uint64 // refreshes in which the source failed
+
+	// UnprotectedMemory is not a count: how many kinds of protection the system
+	// refuses to the memory of keys now, see WithStrictMemory.
+	UnprotectedMemory uint64
 }
 
 // Stats returns the counts; after Close, those at Close.
@@ -30,6 +36,7 @@ func (ks *Keystore) Stats() Stats {
 func (ks *Keystore) statsLocked() Stats {
 	s := ks.table.counts()
 	s.RefreshErrors = ks.refreshErrors.Load()
+	s.UnprotectedMemory = ks.unprotected.Load()
 	if ks.user != nil {
 		s.Panics = ks.user.panics.Load()
 	}

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct stekc_store *stekc_store_new(enum stek_sharing sharing, const struct stekc_ask *ask,
                                     unsigned *refused)
@@ -25,6 +26,7 @@ struct stekc_store *stekc_store_new(enum stek_sharing sharing, const struct stek
     }
     if (ask != NULL)
         store->ask = *ask;
+    store->maker = getpid();
     atomic_init(&store->references, 1);
     return store;
 }
@@ -42,13 +44,23 @@ void stekc_store_hold(struct stekc_store *store)
 void stekc_store_release(struct stekc_store *store)
 {
     struct stekc_ask ask = store->ask;
+    int inherited;
 
     if (atomic_fetch_sub(&store->references, 1) != 1)
         return;
-    stekc_table_free(store->table);
+    inherited = stekc_store_inherited(store);
+    if (inherited)
+        stekc_table_forget(store->table);
+    else
+        stekc_table_free(store->table);
     free(store);
-    if (ask.released != NULL)
+    if (!inherited && ask.released != NULL)
         ask.released(ask.handle);
+}
+
+int stekc_store_inherited(const struct stekc_store *store)
+{
+    return store->maker != getpid();
 }
 
 int stekc_store_closed(const struct stekc_store *store)
@@ -60,6 +72,7 @@ void stekc_store_close(struct stekc_store *store)
 {
     if (store == NULL || atomic_exchange(&store->closed, 1))
         return;
-    stekc_table_publish(store->table, 0);
+    if (!stekc_store_inherited(store))
+        stekc_table_publish(store->table, 0);
     stekc_store_release(store);
 }

@@ -9,10 +9,12 @@
 #include "openssl.h"
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 struct stekc_store {
     struct stekc_table *table;
     struct stekc_ask ask;
+    pid_t maker; /* a forked child neither asks nor wipes */
     atomic_int closed;
     atomic_int references;
 };
@@ -20,6 +22,7 @@ struct stekc_store {
 void stekc_store_hold(struct stekc_store *store);
 void stekc_store_release(struct stekc_store *store);
 int stekc_store_closed(const struct stekc_store *store);
+int stekc_store_inherited(const struct stekc_store *store);
 
 /*
  * A binding is one store with one set of options, and what the callback needs

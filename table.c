@@ -59,7 +59,7 @@ struct stekc_table {
     _Atomic uint64_t sequence;   /* readers use slot[sequence & 1] */
     _Atomic int64_t boot_offset; /* ns: wall clock minus boot clock at the start */
     _Atomic uint64_t clock;
-    size_t mapped; /* bytes mapped, guard pages included */
+    _Atomic int64_t low, high; /* where time was when it was last held */
     struct slot slot[2];
     struct stek_key stage[STEK_MAX_KEYS]; /* the writer's own */
 
@@ -99,10 +99,18 @@ static size_t page_size(void)
     return size > 0 ? (size_t)size : 4096;
 }
 
+/* body_size is the size of a table in whole pages. */
+static size_t body_size(void)
+{
+    size_t page = page_size();
+
+    return (sizeof(struct stekc_table) + page - 1) / page * page;
+}
+
 struct stekc_table *stekc_table_new(enum stek_sharing sharing, unsigned *refused)
 {
     size_t page = page_size();
-    size_t body = (sizeof(struct stekc_table) + page - 1) / page * page;
+    size_t body = body_size();
     size_t mapped = body + 2 * page;
     int visibility = sharing == STEK_INHERITED ? MAP_SHARED : MAP_PRIVATE;
     struct stekc_table *table;
@@ -127,8 +135,9 @@ struct stekc_table *stekc_table_new(enum stek_sharing sharing, unsigned *refused
         *refused |= STEK_NOT_WIPED_ON_FORK;
 
     table = (struct stekc_table *)(void *)(base + page);
-    table->mapped = mapped;
     atomic_store(&table->boot_offset, read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME));
+    atomic_store(&table->low, INT64_MIN);
+    atomic_store(&table->high, INT64_MIN);
     store(&table->magic, TABLE_MAGIC);
     return table;
 }
@@ -140,14 +149,15 @@ void stekc_table_use_clock(struct stekc_table *table, int clock)
 
 void stekc_table_free(struct stekc_table *table)
 {
-    size_t page = page_size();
-    size_t mapped;
-
     if (table == NULL)
         return;
-    mapped = table->mapped;
-    stekc_wipe(table, mapped - 2 * page);
-    munmap((char *)table - page, mapped);
+    stekc_wipe(table, body_size());
+    stekc_table_forget(table);
+}
+
+void stekc_table_forget(struct stekc_table *table)
+{
+    munmap((char *)table - page_size(), body_size() + 2 * page_size());
 }
 
 int stekc_table_intact(const struct stekc_table *table)
@@ -163,12 +173,25 @@ struct stek_now stekc_table_now(const struct stekc_table *table)
 
     if (load(&table->clock) == STEK_CLOCK_BOTH) {
         int64_t wall = read_clock(CLOCK_REALTIME);
+        int64_t low = atomic_load_explicit(&table->low, memory_order_acquire);
+        int64_t high = atomic_load_explicit(&table->high, memory_order_acquire);
 
         if (wall < boot)
             now.low = wall;
         else
             now.high = wall;
+        now.low = now.low < low ? low : now.low;
+        now.high = now.high < high ? high : now.high;
     }
+    return now;
+}
+
+struct stek_now stekc_table_hold_time(struct stekc_table *table)
+{
+    struct stek_now now = stekc_table_now(table);
+
+    atomic_store_explicit(&table->low, now.low, memory_order_release);
+    atomic_store_explicit(&table->high, now.high, memory_order_release);
     return now;
 }
 
@@ -246,12 +269,19 @@ static int named_cell(const struct slot *slot, uint64_t count,
 static void place_counts(struct stekc_table *table, const struct slot *slot, size_t count)
 {
     struct stek_key *stage = table->stage;
+    uint64_t held = load(&slot->count);
     unsigned char taken[STEK_MAX_KEYS] = {0};
 
+    /* Other processes may be able to write to the table: trust no number. */
+    if (held > STEK_MAX_KEYS)
+        held = 0;
     for (size_t i = 0; i < count; i++) {
-        int at = named_cell(slot, load(&slot->count), stage[i].name);
+        int at = named_cell(slot, held, stage[i].name);
 
         stage[i].count_at = at < 0 ? 0 : load(&slot->cell[at].word[WORD_COUNT_AT]);
+        if (stage[i].count_at > STEK_MAX_KEYS ||
+            (stage[i].count_at > 0 && taken[stage[i].count_at - 1]))
+            stage[i].count_at = 0;
         if (stage[i].count_at > 0)
             taken[stage[i].count_at - 1] = 1;
     }
@@ -376,6 +406,7 @@ size_t stekc_table_list(const struct stekc_table *table, struct stek_key *out)
             listed += (size_t)copy_cell(&slot->cell[i], &out[listed]);
         if (load(&table->sequence) == sequence)
             return listed;
+        stekc_wipe(out, STEK_MAX_KEYS * sizeof *out);
     }
 }
 

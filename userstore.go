@@ -13,23 +13,29 @@ import (
 // A userStore is a KeyStore of the user's own: the backend.Source of what it
 // lists, and what the exported functions ask. It lets no panic out.
 type userStore struct {
-	store  KeyStore
-	lister Lister // nil if store only answers questions
-	panics atomic.Uint64
+	store      KeyStore
+	lister     Lister // nil if store only answers questions
+	changed    <-chan struct{}
+	asksOnMiss bool // about a name that is not in the table
+	panics     atomic.Uint64
 }
 
-func newUserStore(store KeyStore) *userStore {
-	lister, _ := store.(Lister)
-	return &userStore{store: store, lister: lister}
-}
-
-// asksOnMiss reports whether a name that is not in the table is asked about.
-func (u *userStore) asksOnMiss() bool {
-	if u.lister == nil {
-		return true
+// newUserStore asks store, once, what it can do.
+func newUserStore(store KeyStore) (*userStore, error) {
+	u := &userStore{store: store, asksOnMiss: true}
+	lister, ok := store.(Lister)
+	if !ok {
+		return u, nil
 	}
-	finder, ok := u.store.(Finder)
-	return ok && finder.FindsKeys()
+	u.lister, u.asksOnMiss = lister, false
+	var err error
+	if u.changed, err = guard(u, func() (<-chan struct{}, error) { return lister.Changed(), nil }); err != nil {
+		return nil, err
+	}
+	if finder, ok := store.(Finder); ok {
+		u.asksOnMiss, err = guard(u, func() (bool, error) { return finder.FindsKeys(), nil })
+	}
+	return u, err
 }
 
 // guard calls f and makes a panic an error.
@@ -61,16 +67,15 @@ func (u *userStore) Keys(ticketkey.Now) (ticketkey.Set, time.Time, error) {
 
 // Changed is the KeyStore's, if it lists keys.
 func (u *userStore) Changed() <-chan struct{} {
-	if u.lister == nil {
-		return nil
-	}
-	return u.lister.Changed()
+	return u.changed
 }
 
 // Close leaves the KeyStore alone: it is its owner's.
 func (u *userStore) Close() error { return nil }
 
 // current asks for the key that encrypts. found is false if there is none.
+// Neither it nor named looks at the secrets, which may change until they are
+// copied: answer in bridge.go does, at the copy.
 func (u *userStore) current() (key Key, found bool, err error) {
 	key, err = guard(u, u.store.CurrentKey)
 	switch {
@@ -79,27 +84,26 @@ func (u *userStore) current() (key Key, found bool, err error) {
 	case err != nil:
 		return Key{}, false, fmt.Errorf("ask KeyStore for the current key: %w", err)
 	}
-	if err := key.Validate(); err != nil {
-		return Key{}, false, fmt.Errorf("ask KeyStore for the current key: %w", err)
+	return key, true, nil
+}
+
+// named asks for the key called name.
+func (u *userStore) named(name Name) (key Key, found bool, err error) {
+	key, err = guard(u, func() (Key, error) { return u.store.KeyNamed(name) })
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Key{}, false, nil
+	case err != nil:
+		return Key{}, false, fmt.Errorf("ask KeyStore for key %v: %w", name, err)
+	case key.Name != name:
+		return Key{}, false, fmt.Errorf("ask KeyStore for key %v: it answered with %v", name, key.Name)
 	}
 	return key, true, nil
 }
 
-// named asks for the key called name. superseded tells that it is not the one
-// that encrypts now.
-func (u *userStore) named(name Name) (key Key, superseded, found bool, err error) {
-	key, err = guard(u, func() (Key, error) { return u.store.KeyNamed(name) })
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return Key{}, false, false, nil
-	case err != nil:
-		return Key{}, false, false, fmt.Errorf("ask KeyStore for key %v: %w", name, err)
-	case key.Name != name:
-		return Key{}, false, false, fmt.Errorf("ask KeyStore for key %v: it answered with %v", name, key.Name)
-	}
-	if err := key.Validate(); err != nil {
-		return Key{}, false, false, fmt.Errorf("ask KeyStore for key %v: %w", name, err)
-	}
+// supersedes reports whether another key than the one called name encrypts now.
+// Without an answer the key counts as current: it only is not renewed then.
+func (u *userStore) supersedes(name Name) bool {
 	current, found, err := u.current()
-	return key, found && current.Name != name, true, err
+	return err == nil && found && current.Name != name
 }

@@ -1,9 +1,12 @@
 package stek
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -303,6 +306,126 @@ func TestListThatFailsKeepsThePublishedKeys(t *testing.T) {
 	store.setList(duplicate, duplicate)
 	require.Eventually(t, func() bool { return ks.Stats().RefreshErrors == 2 }, 5*time.Second, time.Millisecond)
 	require.ErrorContains(t, ks.Err(), "its name occurs twice")
+}
+
+// A KeyStore that reuses its buffers can wipe a secret while it is copied. What
+// counts is the copy: no zero key ever encrypts.
+func TestSecretThatChangesWhileItIsCopiedIsRefused(t *testing.T) {
+	server, client := ssltest.NewServer(t), ssltest.NewClient(t)
+	ks := openStore(t, &wipesOnReturn{newAsked(t)})
+	_, err := Attach(server.Pointer(), ks)
+	require.NoError(t, err)
+	r := ssltest.Connect(server, client, ssltest.Options{})
+	require.False(t, r.OK())
+	require.ErrorIs(t, ks.Err(), ticketkey.ErrInvalid)
+}
+
+// wipesOnReturn returns a key whose secret is gone by the time it is copied.
+type wipesOnReturn struct{ *asked }
+
+func (w *wipesOnReturn) CurrentKey() (Key, error) {
+	key := w.key()
+	defer key.Wipe()
+	return key, nil
+}
+
+func TestFailuresAreLoggedOnceNotPerHandshake(t *testing.T) {
+	server, client := ssltest.NewServer(t), ssltest.NewClient(t)
+	var log bytes.Buffer
+	store := newAsked(t)
+	ks, err := OpenStore(store, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	require.NoError(t, err)
+	defer ks.Close()
+	_, err = Attach(server.Pointer(), ks, WithSoftErrors())
+	require.NoError(t, err)
+	session := newest(ssltest.Connect(server, client, ssltest.Options{}))
+	store.failNamed.Store(true)
+	for range 50 {
+		require.Equal(t, "New", ssltest.Connect(server, client, ssltest.Options{Session: session}).String())
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+	require.ErrorContains(t, ks.Err(), "the disk is gone", "though CurrentKey works")
+}
+
+func TestKeyByNameIsUsedThoughThereIsNoCurrentKey(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := newAsked(t)
+		ks := openStore(t, store)
+		p.attach(ks, WithPolicy(RenewByAge))
+		session := p.newSession()
+		store.failCurrent.Store(true)
+		require.Equal(t, "Reused", p.connect(session).String())
+	})
+}
+
+func TestCurrentKeyPastItsWindowIsReportedAndNotUsed(t *testing.T) {
+	server, client := ssltest.NewServer(t), ssltest.NewClient(t)
+	key := randomKey(t)
+	key.NotAfter, key.DecryptUntil = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	ks := openStore(t, &asked{keys: []Key{key}})
+	_, err := Attach(server.Pointer(), ks)
+	require.NoError(t, err)
+	require.Equal(t, "New", ssltest.Connect(server, client, ssltest.Options{}).String())
+	require.Zero(t, ks.Stats().Issued)
+	require.ErrorContains(t, ks.Err(), "ask for the current key: "+key.String()+" is previous")
+}
+
+// Whatever of the user's panics, the process lives.
+func TestUserCodeThatPanicsElsewhere(t *testing.T) {
+	for name, store := range map[string]KeyStore{
+		"Changed":   &panicsInChanged{newListed(t, false, randomKey(t))},
+		"FindsKeys": &panicsInFindsKeys{newListed(t, false, randomKey(t))},
+	} {
+		_, err := OpenStore(store)
+		require.ErrorContains(t, err, "open keystore: KeyStore panicked", name)
+	}
+	for name, logger := range map[string]*slog.Logger{"no logger": nil, "a handler that panics": slog.New(panicsInHandle{})} {
+		store := newListed(t, false, randomKey(t))
+		ks, err := OpenStore(store, WithLogger(logger))
+		require.NoError(t, err, name)
+		store.panics.Store(true)
+		store.changed <- struct{}{}
+		require.Eventually(t, func() bool { return ks.Stats().RefreshErrors == 1 }, 5*time.Second, time.Millisecond)
+		require.NoError(t, ks.Close())
+	}
+}
+
+type panicsInChanged struct{ *listed }
+
+func (panicsInChanged) Changed() <-chan struct{} { panic("no channel") }
+
+type panicsInFindsKeys struct{ *listed }
+
+func (panicsInFindsKeys) FindsKeys() bool { panic("no idea") }
+
+type panicsInHandle struct{ slog.Handler }
+
+func (panicsInHandle) Enabled(context.Context, slog.Level) bool  { return true }
+func (panicsInHandle) Handle(context.Context, slog.Record) error { panic("no disk") }
+
+// A change between the first list and the wait for changes is not missed.
+func TestChangeDuringOpeningIsNotLost(t *testing.T) {
+	first, second := randomKey(t), randomKey(t)
+	store := &changesWhenListed{listed: newListed(t, false, first), next: second}
+	ks := openStore(t, store)
+	require.Eventually(t, func() bool { return ks.Keys()[0].Name == second.Name }, 5*time.Second, time.Millisecond)
+}
+
+// changesWhenListed tells of a change only whoever listens already.
+type changesWhenListed struct {
+	*listed
+	next      Key
+	listening bool
+}
+
+func (c *changesWhenListed) Changed() <-chan struct{} { c.listening = true; return c.changed }
+
+func (c *changesWhenListed) Keys() ([]Key, error) {
+	list, err := c.listed.Keys()
+	if c.listening && c.next.Name != list[0].Name {
+		c.setList(c.next)
+	}
+	return list, err
 }
 
 // Tickets that other software must read are not bound to a server name, and

@@ -34,7 +34,7 @@ func (n Name) String() string { return hex.EncodeToString(n[:4]) }
 //
 // It encrypts tickets from NotBefore until NotAfter and decrypts them from the
 // moment it is known until DecryptUntil; windows are half-open. A zero
-// NotBefore means always, a zero NotAfter or DecryptUntil means without end.
+// NotBefore means always; NotAfter and DecryptUntil both zero, without end.
 //
 // The two secrets are 32 bytes each; both are 16 bytes for a key imported from
 // software that uses 48-byte keys. Copies of a Key share the secrets' memory.
@@ -82,7 +82,10 @@ func (k Key) Validate() error {
 	if !k.NotAfter.IsZero() && k.NotAfter.Before(k.NotBefore) {
 		return fault("its NotAfter is before its NotBefore")
 	}
-	if !k.DecryptUntil.IsZero() && (k.NotAfter.IsZero() || k.DecryptUntil.Before(k.NotAfter)) {
+	if k.NotAfter.IsZero() != k.DecryptUntil.IsZero() {
+		return fault("it has one of NotAfter and DecryptUntil, want both or neither")
+	}
+	if k.DecryptUntil.Before(k.NotAfter) {
 		return fault("its DecryptUntil is before its NotAfter")
 	}
 	return nil

@@ -20,12 +20,12 @@ const (
 // the defaults.
 type Schedule struct {
 	Rotation time.Duration // a new key becomes current this often
-	Lifetime time.Duration // a ticket can be decrypted this long after its issue
+	Lifetime time.Duration // a ticket can be decrypted at least this long after its issue
 }
 
 // Complete returns s with defaults filled in, or an error that says which
-// field is out of range. Lifetime may be at most twice Rotation, else one
-// stolen key would open more than three rotations' tickets.
+// field is out of range. Lifetime may be at most twice Rotation, else whoever
+// steals the keys in force could open more than three rotations' tickets.
 func (s Schedule) Complete() (Schedule, error) {
 	if s.Rotation == 0 {
 		s.Rotation = DefaultRotation

@@ -47,6 +47,7 @@ func TestWeakKeysAreRefused(t *testing.T) {
 		{"imported", secret(16, 1), secret(16, 2), ""},
 		{"zeros", make([]byte, 32), secret(32, 2), "its AES key is all zeros"},
 		{"zero HMAC key", secret(32, 1), make([]byte, 32), "its HMAC key is all zeros"},
+		{"half zeros", append(secret(16, 1), make([]byte, 16)...), secret(32, 2), "its AES key is half all zeros"},
 		{"ones", bytes.Repeat([]byte{1}, 32), secret(32, 2), "one byte repeated"},
 		{"debug pattern", bytes.Repeat([]byte{0xde, 0xad, 0xbe, 0xef}, 8), secret(32, 2), "a repeated pattern"},
 		{"halves alike", append(secret(16, 1), secret(16, 1)...), secret(32, 2), "a repeated pattern"},
@@ -81,7 +82,9 @@ func TestWindowsThatEndBeforeTheyBeginAreRefused(t *testing.T) {
 	k.NotAfter = noon.Add(3 * time.Hour)
 	require.ErrorContains(t, k.Validate(), "DecryptUntil is before its NotAfter")
 	k.NotAfter = time.Time{}
-	require.ErrorContains(t, k.Validate(), "DecryptUntil is before its NotAfter")
+	require.ErrorContains(t, k.Validate(), "it has one of NotAfter and DecryptUntil, want both or neither")
+	k.NotAfter, k.DecryptUntil = noon.Add(time.Hour), time.Time{}
+	require.ErrorContains(t, k.Validate(), "it has one of NotAfter and DecryptUntil, want both or neither")
 }
 
 // Whatever prints a key prints its name alone.

@@ -6,6 +6,13 @@ import "bytes"
 // random secret is called weak with a probability below 2^-60.
 func weakness(secret []byte) string {
 	n := len(secret)
+	if n == AESSize { // a short key may have been padded
+		for _, half := range [][]byte{secret[:n/2], secret[n/2:]} {
+			if why := weakness(half); why != "" && !bytes.Equal(secret, make([]byte, n)) {
+				return "half " + why
+			}
+		}
+	}
 	if bytes.Equal(secret, make([]byte, n)) {
 		return "all zeros"
 	}

@@ -65,6 +65,7 @@ func (s *Source) Keys(now ticketkey.Now) (ticketkey.Set, time.Time, error) {
 }
 
 // Rotate makes the upcoming key current at now, or a new one if there is none.
+// If there are 64 keys already the oldest is destroyed before its time.
 func (s *Source) Rotate(now ticketkey.Now) error {
 	s.destroyExpired(now)
 	if len(s.keys) == 0 || !now.Low.Before(s.keys[0].NotBefore) {
@@ -73,6 +74,15 @@ func (s *Source) Rotate(now ticketkey.Now) error {
 	s.schedule.Window(&s.keys[0].Key, now.Low)
 	s.supersede(now.Low)
 	return nil
+}
+
+// Refused lists the protections that the system refuses to the keys' memory.
+func (s *Source) Refused() []string {
+	var refused []string
+	for _, k := range s.keys {
+		refused = append(refused, k.memory.Refused()...)
+	}
+	return refused
 }
 
 // Close wipes all keys.
@@ -137,6 +147,10 @@ func (s *Source) add(begin time.Time) error {
 		return err
 	}
 	s.schedule.Window(&k.Key, begin)
+	if last := len(s.keys) - 1; last+1 == ticketkey.MaxKeys {
+		s.keys[last].memory.Free()
+		s.keys = s.keys[:last]
+	}
 	s.keys = append([]heldKey{k}, s.keys...)
 	if _, err := s.set(); err != nil { // a weak key, or a name in use
 		s.keys = s.keys[1:]

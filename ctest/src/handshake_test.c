@@ -9,6 +9,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const struct stekc_options by_default = {.auth_age_cap = INT64_C(3600) * 1000000000};
 
@@ -89,23 +91,23 @@ static SSL_CTX *new_client(int version)
     return ctx;
 }
 
-/* connect_once makes one connection with *session, replaces it by the newest
-   one the server sent, and tells whether the connection was resumed. */
-static int connect_once(SSL_CTX *server_ctx, SSL_CTX *client_ctx, SSL_SESSION **session)
+/* connect_on makes one connection to the server with *session, replaces it by
+   the newest one the server sent, and tells whether it was resumed. */
+static int connect_on(SSL *server, SSL_CTX *client_ctx, SSL_SESSION **session, const char *name)
 {
-    SSL *server = SSL_new(server_ctx), *client = SSL_new(client_ctx);
+    SSL *client = SSL_new(client_ctx);
     BIO *one = NULL, *other = NULL;
     char byte = 'x';
     int reused, done = 0;
 
-    CHECK(server != NULL && client != NULL);
+    CHECK(client != NULL);
     CHECK(BIO_new_bio_pair(&one, 1 << 17, &other, 1 << 17) == 1);
     SSL_set_bio(server, one, one);
     SSL_set_bio(client, other, other);
     SSL_set_accept_state(server);
     SSL_set_connect_state(client);
     CHECK(SSL_set_ex_data(client, 0, session) == 1);
-    CHECK(SSL_set_tlsext_host_name(client, "a.example") == 1);
+    CHECK(SSL_set_tlsext_host_name(client, name) == 1);
     if (*session != NULL)
         CHECK(SSL_set_session(client, *session) == 1);
     for (int i = 0; i < 10 && done != 3; i++) {
@@ -124,6 +126,16 @@ static int connect_once(SSL_CTX *server_ctx, SSL_CTX *client_ctx, SSL_SESSION **
     SSL_shutdown(client);
     SSL_shutdown(server);
     SSL_free(client);
+    return reused;
+}
+
+static int connect_once(SSL_CTX *server_ctx, SSL_CTX *client_ctx, SSL_SESSION **session)
+{
+    SSL *server = SSL_new(server_ctx);
+    int reused;
+
+    CHECK(server != NULL);
+    reused = connect_on(server, client_ctx, session, "a.example");
     SSL_free(server);
     return reused;
 }
@@ -220,6 +232,85 @@ static void thousands_of_stores_come_and_go(void)
         CHECK(released == i + 1);
     }
     SSL_CTX_free(lasting);
+}
+
+static void not_in_a_child(uintptr_t handle)
+{
+    (void)handle;
+    _exit(2);
+}
+
+/* A forked child may free what it inherited; it never enters Go for it, and
+   leaves the parent's keys alone. */
+static void child_frees_what_it_inherited(void)
+{
+    for (int sharing = STEK_PRIVATE; sharing <= STEK_INHERITED; sharing++)
+        for (int close_first = 0; close_first <= 1; close_first++) {
+            struct stekc_ask ask = {.handle = 1, .released = not_in_a_child};
+            unsigned refused;
+            struct stekc_store *store = stekc_store_new(sharing, &ask, &refused);
+            SSL_CTX *server = new_server(), *client = new_client(TLS1_3_VERSION);
+            SSL_SESSION *session = NULL;
+            pid_t child;
+            int status;
+
+            CHECK(store != NULL);
+            attach(server, store, STEK_KIND_FASTEST);
+            publish(store, 10);
+            CHECK(!connect_once(server, client, &session));
+            fflush(stdout);
+            child = fork();
+            if (child == 0) {
+                /* The keys are there if they are inherited, else wiped. */
+                CHECK(connect_once(server, client, &session) == (sharing == STEK_INHERITED));
+                if (close_first)
+                    stekc_store_close(store);
+                SSL_CTX_free(server);
+                if (!close_first)
+                    stekc_store_close(store);
+                _exit(0);
+            }
+            CHECK(waitpid(child, &status, 0) == child && status == 0);
+            CHECK(connect_once(server, client, &session));
+            SSL_SESSION_free(session);
+            SSL_CTX_free(client);
+            SSL_CTX_free(server);
+            store->ask.released = NULL;
+            stekc_store_close(store);
+        }
+}
+
+/* An SSL that is used again must not bind a ticket to the name of the
+   connection before. */
+static void cleared_connection_forgets_its_name(void)
+{
+    struct stekc_store *store = new_store();
+    SSL_CTX *server_ctx = new_server(), *client = new_client(TLS1_2_VERSION);
+    SSL_SESSION *of_a = NULL, *of_b = NULL;
+    SSL *server;
+
+    CHECK(SSL_CTX_set_session_id_context(server_ctx, (const unsigned char *)"x", 1) == 1);
+    attach(server_ctx, store, STEK_KIND_FASTEST);
+    publish(store, 10);
+    CHECK(!connect_once(server_ctx, client, &of_a));
+    SSL_CTX_set_options(client, SSL_OP_NO_TICKET);
+    CHECK(!connect_once(server_ctx, client, &of_b)); /* resumes by its id */
+    SSL_CTX_clear_options(client, SSL_OP_NO_TICKET);
+    publish(store, 11);
+
+    server = SSL_new(server_ctx);
+    CHECK(server != NULL);
+    CHECK(connect_on(server, client, &of_a, "a.example")); /* renewed */
+    CHECK(SSL_clear(server) == 1);
+    CHECK(connect_on(server, client, &of_b, "b.example"));
+    if (SSL_SESSION_has_ticket(of_b))
+        CHECK(!connect_once(server_ctx, client, &of_b)); /* under a.example */
+    SSL_free(server);
+    SSL_SESSION_free(of_a);
+    SSL_SESSION_free(of_b);
+    SSL_CTX_free(client);
+    SSL_CTX_free(server_ctx);
+    stekc_store_close(store);
 }
 
 static void bindings_run_out_with_an_error(void)
@@ -319,6 +410,8 @@ int main(void)
     RUN(resumes_until_the_key_is_gone);
     RUN(context_outlives_its_store);
     RUN(thousands_of_stores_come_and_go);
+    RUN(child_frees_what_it_inherited);
+    RUN(cleared_connection_forgets_its_name);
     RUN(bindings_run_out_with_an_error);
     RUN(threads_resume_during_rotation);
     return 0;

@@ -278,6 +278,41 @@ static void inherited_table_is_one_memory(void)
     stekc_table_free(table);
 }
 
+static void time_never_goes_back(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOTH);
+    const int64_t hour = 3600 * NANOSECONDS;
+    struct stek_now before, after;
+
+    before = stekc_table_hold_time(table);
+    table->boot_offset -= hour;
+    after = stekc_table_now(table);
+    CHECK(after.low >= before.low && after.low - before.low < NANOSECONDS);
+    CHECK(after.high >= before.high);
+    table->boot_offset += hour;
+    table->boot_offset += hour; /* high an hour ahead, as of a wall clock */
+    before = stekc_table_hold_time(table);
+    table->boot_offset -= hour; /* that is then set right */
+    after = stekc_table_now(table);
+    CHECK(after.high >= before.high && after.low >= before.low);
+    stekc_table_free(table);
+}
+
+static void numbers_in_a_damaged_table_are_not_trusted(void)
+{
+    struct stekc_table *table = new_table(STEK_CLOCK_BOOT);
+    struct stek_key key = test_key(1, 0, 5000, 9000), found;
+
+    publish(table, &key, 1);
+    table->slot[table->sequence & 1].cell[0].word[WORD_COUNT_AT] = UINT64_MAX;
+    publish(table, &key, 1);
+    CHECK(stekc_table_find(table, key.name, noon, &found) == STEK_CURRENT && found.count_at == 1);
+    table->slot[table->sequence & 1].count = UINT64_MAX;
+    publish(table, &key, 1);
+    CHECK(stekc_table_find(table, key.name, noon, &found) == STEK_CURRENT);
+    stekc_table_free(table);
+}
+
 enum { READERS = 4, PUBLICATIONS = 20000 };
 static atomic_int writing;
 
@@ -339,6 +374,8 @@ int main(void)
     RUN(clocks_take_the_cautious_side);
     RUN(counts_stay_with_their_key);
     RUN(inherited_table_is_one_memory);
+    RUN(time_never_goes_back);
+    RUN(numbers_in_a_damaged_table_are_not_trusted);
     RUN(readers_never_see_half_a_key);
     return 0;
 }

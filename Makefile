@@ -1,5 +1,7 @@
-# make run    sets up what is missing and shows the main job
-# make test   sets up what is missing and passes all tests
+# make run      sets up what is missing and shows the main job
+# make test     sets up what is missing and passes all tests
+# make lib      libstek.so for C servers, in build/
+# make install  installs it: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR
 #
 # ARGS are handed to the program: make run ARGS=-serve
 
@@ -8,16 +10,16 @@ export PKG_CONFIG_PATH := $(CURDIR)/spacemonkey/pkgconfig$(if $(PKG_CONFIG_PATH)
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := test
-.PHONY: run test check bench setup-run setup-test clean
+.PHONY: run test check bench lib install setup-build setup-run setup-test clean
 
-setup-run setup-test: setup-%:
+setup-build setup-run setup-test: setup-%:
 	@scripts/setup.sh $*
 
 run: setup-run
 	@go run ./examples/https $(ARGS)
 
 # The race detector and AddressSanitizer exclude each other.
-test: setup-test check
+test: setup-test check lib
 	go test -asan . ./internal/ssltest
 	go test -race ./...
 
@@ -30,6 +32,54 @@ bench: setup-test
 	@mkdir -p build
 	gcc -std=c11 -O2 -o build/kinds ctest/src/kinds.c callback.c table.c store.c attach.c openssl.c -lssl -lcrypto -ldl -lpthread
 	build/kinds
+
+# ---- the library for C servers ----
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+VERSION := $(shell sed -n 's/^\#define STEK_VERSION "\(.*\)"/\1/p' lib/stek.h)
+SONAME := libstek.so.0
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+LIB_SOURCES := callback.c table.c store.c attach.c openssl.c lib/stek.c lib/handle.c lib/text.c lib/loader.c
+LIB_CFLAGS := -std=c11 -fPIC -Wall -Wextra -Wpedantic $(CFLAGS)
+HARDEN := -Wl,-z,now -Wl,-z,relro
+
+lib: setup-build build/libstek.so build/libstek-go.so build/stek.pc
+
+build/$(SONAME): $(LIB_SOURCES) $(wildcard *.h lib/*.h) lib/libstek.map
+	@mkdir -p build
+	$(CC) $(LIB_CFLAGS) -shared -o $@ $(LIB_SOURCES) -Wl,-soname,$(SONAME) -Wl,--version-script=lib/libstek.map $(HARDEN) -Wl,-z,defs $(LDFLAGS) -ldl -lpthread
+
+build/libstek.so: build/$(SONAME)
+	ln -sf $(SONAME) $@
+
+# go build does not link again if only the version script has changed: its
+# checksum is in the name that the linker is given.
+GO_MAP := build/exports-$(shell sha256sum cgo/exports.map | cut -c1-16).map
+
+.PHONY: build/libstek-go.so
+build/libstek-go.so:
+	@mkdir -p build
+	@cp cgo/exports.map $(GO_MAP)
+	go build -buildmode=c-shared -trimpath -o $@ -ldflags '-s -w -extldflags "-Wl,-soname,libstek-go.so -Wl,--version-script=$(CURDIR)/$(GO_MAP) $(HARDEN)"' ./cgo
+	@rm -f build/libstek-go.h
+
+build/stek.pc: lib/stek.pc.in lib/stek.h Makefile
+	@mkdir -p build
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' lib/stek.pc.in > $@
+
+install: lib
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -m 755 build/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME).$(VERSION)
+	ln -sf $(SONAME).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libstek.so
+	install -m 755 build/libstek-go.so $(DESTDIR)$(LIBDIR)/libstek-go.so
+	install -m 644 lib/stek.h $(DESTDIR)$(INCLUDEDIR)/stek.h
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' lib/stek.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/stek.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/stek.pc
 
 clean:
 	rm -rf build

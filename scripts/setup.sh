@@ -19,6 +19,7 @@ everything() {
     need "run test" openssl command -v openssl
     need "run test" curl command -v curl
     need "test" valgrind command -v valgrind
+    need "test" g++ command -v g++
 }
 
 header() {

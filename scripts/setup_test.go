@@ -25,6 +25,7 @@ var stubs = map[string]string{
 	"openssl":    `:`,
 	"curl":       `:`,
 	"valgrind":   `:`,
+	"g++":        `:`,
 	"sudo":       `test "$1" = -n || exit 9; test -e "$PACKAGES/../sudo" || exit 1; echo "sudo" >>"$PACKAGES/../log"; shift; UID0=yes "$@"`,
 	"apt-get": `echo "apt-get $*" >>"$PACKAGES/../log"
 test "${UID0:-}" = yes || test "$(id -u)" = 0 || exit 100
@@ -36,7 +37,7 @@ install)
 esac`,
 }
 
-var allPackages = []string{"gcc", "libc6-dev", "libssl-dev", "pkg-config", "openssl", "curl", "valgrind"}
+var allPackages = []string{"gcc", "libc6-dev", "libssl-dev", "pkg-config", "openssl", "curl", "valgrind", "g++"}
 
 var allButCurl = slices.DeleteFunc(slices.Clone(allPackages), func(name string) bool { return name == "curl" })
 
@@ -118,7 +119,7 @@ func TestRootInstallsWhatTheTargetNeeds(t *testing.T) {
 	for _, tt := range []struct{ target, installed string }{
 		{"build", "gcc libc6-dev libssl-dev pkg-config"},
 		{"run", "gcc libc6-dev libssl-dev pkg-config openssl curl"},
-		{"test", "gcc libc6-dev libssl-dev pkg-config openssl curl valgrind"},
+		{"test", "gcc libc6-dev libssl-dev pkg-config openssl curl valgrind g++"},
 	} {
 		t.Run(tt.target, func(t *testing.T) {
 			status, said, ran := newMachine(t).setup(t, tt.target)

@@ -20,7 +20,7 @@
 
 /* What a Go runtime needs to start and to live, with some to spare. */
 enum { THREADS_NEEDED = 8, DESCRIPTORS_NEEDED = 8 };
-static const size_t address_space_needed = (size_t)1700 << 20;
+static const size_t address_space_needed = (size_t)1800 << 20;
 
 /* The signals that Go takes for itself when it starts. */
 static const int taken_by_go[] = {SIGSEGV, SIGBUS, SIGFPE, SIGPIPE, SIGURG};
@@ -118,7 +118,7 @@ static stek_status check_limits(char *text, size_t size)
 
     if (!room_in_address_space()) {
         snprintf(text, size,
-                 "the keystore reserves 1.7 GB of address space, and there is too little left "
+                 "the keystore reserves 1.8 GB of address space, and there is too little left "
                  "(RLIMIT_AS is %s)",
                  limit(RLIMIT_AS, number, sizeof number));
         return STEK_ERR_LIMIT;

@@ -32,8 +32,9 @@ struct server_name {
     unsigned char bytes[STEK_GROUP_MAX];
 };
 
-/* A server name kept with a connection, for one handshake. */
+/* A server name kept with a connection, for one ticket of one handshake. */
 struct kept_name {
+    int fresh;
     uintptr_t hello;
     struct server_name name;
 };
@@ -159,7 +160,8 @@ static int remember_name(SSL *ssl)
         }
     }
     kept->hello = this_hello(ssl);
-    return offered_name(ssl, &kept->name);
+    kept->fresh = offered_name(ssl, &kept->name);
+    return kept->fresh;
 }
 
 /*
@@ -170,11 +172,12 @@ static int remember_name(SSL *ssl)
 static int accepted_name(SSL *ssl, int tls13, struct server_name *out)
 {
     int resumed12 = !tls13 && ossl.SSL_session_reused(ssl);
-    const struct kept_name *kept = resumed12 ? ossl.SSL_get_ex_data(ssl, name_index) : NULL;
+    struct kept_name *kept = resumed12 ? ossl.SSL_get_ex_data(ssl, name_index) : NULL;
     const char *name;
     size_t size;
 
-    if (kept != NULL && kept->hello == this_hello(ssl)) {
+    if (kept != NULL && kept->fresh && kept->hello == this_hello(ssl)) {
+        kept->fresh = 0;
         *out = kept->name;
         return 1;
     }

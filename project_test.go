@@ -3,6 +3,7 @@ package stek
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,13 +65,19 @@ func TestReadmeCommandsAreTheOnesThatAreTested(t *testing.T) {
 	}
 	require.Contains(t, read(t, ".ci/run"), "make test")
 
+	require.Contains(t, read(t, "lib/stek.h"), "stek_open(\"memory:\", &store) != STEK_OK")
+	require.Contains(t, makefile, "\nlib:")
+	require.Contains(t, makefile, "\ninstall:")
+
 	export := strings.TrimSpace(block(t, "sh", "PKG_CONFIG_PATH"))
 	require.Contains(t, read(t, "spacemonkey/spacemonkey.go"), "//\t"+export+"\n", "the line that package spacemonkey tests")
 	require.Contains(t, read(t, "spacemonkey/example_test.go"), block(t, "go", "memory.New"), "compiled and run as an example")
 }
 
 func TestReadmeLinksLead(t *testing.T) {
-	for _, file := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/openssl.md", "docs/security.md", "docs/keystores.md", "docs/architecture.md"} {
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	for _, file := range append(pages, "README.md", "CONTRIBUTING.md", "SECURITY.md") {
 		folder := file[:strings.LastIndex(file, "/")+1]
 		for _, link := range regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`).FindAllStringSubmatch(read(t, file), -1) {
 			_, err := os.Stat(folder + link[1])

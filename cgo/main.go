@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/cgo"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -31,11 +32,37 @@ const (
 	panicked   = 3
 )
 
+// spareThreads is how many threads wait for work from the start. Go ends the
+// process when it wants a thread and can have none, so it is given them while
+// the limits are known to allow it.
+const spareThreads = 6
+
 // One processor is plenty for a key every few hours, and it keeps the number of
 // threads in somebody else's process small.
-func init() { runtime.GOMAXPROCS(1) }
+func init() {
+	runtime.GOMAXPROCS(1)
+	startThreads(spareThreads)
+}
 
 func main() {}
+
+// startThreads makes the runtime start n threads, and keep them.
+func startThreads(n int) {
+	var begun, done sync.WaitGroup
+	hold := make(chan struct{})
+	for range n {
+		begun.Add(1)
+		done.Go(func() {
+			runtime.LockOSThread() // to a thread of its own
+			begun.Done()
+			<-hold
+			runtime.UnlockOSThread() // which then waits for other work
+		})
+	}
+	begun.Wait()
+	close(hold)
+	done.Wait()
+}
 
 // stekgo_layout tells which layout of the key table this library writes.
 //

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 /* What a Go runtime needs to start and to live, with some to spare. */
-enum { THREADS_NEEDED = 8, DESCRIPTORS_NEEDED = 8 };
-static const size_t address_space_needed = (size_t)1800 << 20;
+enum { THREADS_NEEDED = 14, DESCRIPTORS_NEEDED = 8 };
+enum { ADDRESS_SPACE_NEEDED_MIB = 2200 };
 
 /* The signals that Go takes for itself when it starts. */
 static const int taken_by_go[] = {SIGSEGV, SIGBUS, SIGFPE, SIGPIPE, SIGURG};
@@ -48,12 +48,12 @@ void stek_restore_signals(const void *old_sigset)
 
 static int room_in_address_space(void)
 {
-    void *room = mmap(NULL, address_space_needed, PROT_NONE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t needed = (size_t)ADDRESS_SPACE_NEEDED_MIB << 20;
+    void *room = mmap(NULL, needed, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (room == MAP_FAILED)
         return 0;
-    munmap(room, address_space_needed);
+    munmap(room, needed);
     return 1;
 }
 
@@ -118,9 +118,9 @@ static stek_status check_limits(char *text, size_t size)
 
     if (!room_in_address_space()) {
         snprintf(text, size,
-                 "the keystore reserves 1.8 GB of address space, and there is too little left "
+                 "the keystore reserves %d MiB of address space, and there is too little left "
                  "(RLIMIT_AS is %s)",
-                 limit(RLIMIT_AS, number, sizeof number));
+                 ADDRESS_SPACE_NEEDED_MIB, limit(RLIMIT_AS, number, sizeof number));
         return STEK_ERR_LIMIT;
     }
     if (!descriptors_left()) {

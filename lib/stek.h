@@ -103,7 +103,7 @@ const char *stek_error(void);
  * m or h. lifetime is at most twice rotation, and both together at most 168h.
  *
  * The first call loads libstek-go.so, found beside this library, which starts
- * threads and reserves 1.8 GB of address space. Call it once the process has
+ * threads and reserves 2.2 GB of address space. Call it once the process has
  * become a daemon and has closed the descriptors it inherited, before or after
  * it forks its workers, and not in a constructor of a library. It blocks until
  * the first key is there, some milliseconds.

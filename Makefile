@@ -9,6 +9,9 @@
 export PKG_CONFIG_PATH := $(CURDIR)/spacemonkey/pkgconfig$(if $(PKG_CONFIG_PATH),:$(PKG_CONFIG_PATH))
 export CGO_ENABLED := 1
 
+# The C of the root package, which is also in libstek.so.
+ROOT_SOURCES := callback.c table.c store.c attach.c openssl.c process.c
+
 .DEFAULT_GOAL := test
 .PHONY: run test check bench lib install setup-build setup-run setup-test clean
 
@@ -30,7 +33,7 @@ check:
 # Which of OpenSSL's two callbacks is the faster on the library at hand.
 bench: setup-test
 	@mkdir -p build
-	gcc -std=c11 -O2 -o build/kinds ctest/src/kinds.c callback.c table.c store.c attach.c openssl.c -lssl -lcrypto -ldl -lpthread
+	$(CC) -std=c11 -O2 -o build/kinds ctest/src/kinds.c $(ROOT_SOURCES) -lssl -lcrypto -ldl -lpthread
 	build/kinds
 
 # ---- the library for C servers ----
@@ -38,20 +41,22 @@ bench: setup-test
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
-VERSION := $(shell sed -n 's/^\#define STEK_VERSION "\(.*\)"/\1/p' lib/stek.h)
+VERSION = $(shell sed -n 's/^\#define STEK_VERSION "\(.*\)"/\1/p' lib/stek.h)
 SONAME := libstek.so.0
 
-CC ?= cc
 CFLAGS ?= -O2 -g
-LIB_SOURCES := callback.c table.c store.c attach.c openssl.c lib/stek.c lib/handle.c lib/text.c lib/loader.c
-LIB_CFLAGS := -std=c11 -fPIC -Wall -Wextra -Wpedantic $(CFLAGS)
+LIB_SOURCES := $(ROOT_SOURCES) lib/stek.c lib/handle.c lib/text.c lib/loader.c
+LIB_CFLAGS := -std=c11 -fPIC -fstack-protector-strong -Wall -Wextra -Wpedantic $(CFLAGS)
+LIB_CPPFLAGS := -D_FORTIFY_SOURCE=2 $(CPPFLAGS)
+LIB_FILES := build/libstek.so build/libstek-go.so
 HARDEN := -Wl,-z,now -Wl,-z,relro
 
-lib: setup-build build/libstek.so build/libstek-go.so build/stek.pc
+lib: setup-build
+	@$(MAKE) --no-print-directory $(LIB_FILES)
 
 build/$(SONAME): $(LIB_SOURCES) $(wildcard *.h lib/*.h) lib/libstek.map
 	@mkdir -p build
-	$(CC) $(LIB_CFLAGS) -shared -o $@ $(LIB_SOURCES) -Wl,-soname,$(SONAME) -Wl,--version-script=lib/libstek.map $(HARDEN) -Wl,-z,defs $(LDFLAGS) -ldl -lpthread
+	$(CC) $(LIB_CPPFLAGS) $(LIB_CFLAGS) -shared -o $@ $(LIB_SOURCES) -Wl,-z,nodelete -Wl,-soname,$(SONAME) -Wl,--version-script=lib/libstek.map $(HARDEN) -Wl,-z,defs $(LDFLAGS) -ldl -lpthread
 
 build/libstek.so: build/$(SONAME)
 	ln -sf $(SONAME) $@
@@ -60,18 +65,18 @@ build/libstek.so: build/$(SONAME)
 # checksum is in the name that the linker is given.
 GO_MAP := build/exports-$(shell sha256sum cgo/exports.map | cut -c1-16).map
 
-.PHONY: build/libstek-go.so
-build/libstek-go.so:
+GO_FILES := go.mod $(wildcard *.go *.c *.h cgo/*.go) $(shell find backend internal/backends internal/securemem ticketkey -name '*.go')
+
+build/libstek-go.so: $(GO_FILES) cgo/exports.map
 	@mkdir -p build
 	@cp cgo/exports.map $(GO_MAP)
 	go build -buildmode=c-shared -trimpath -o $@ -ldflags '-s -w -extldflags "-Wl,-soname,libstek-go.so -Wl,--version-script=$(CURDIR)/$(GO_MAP) $(HARDEN)"' ./cgo
 	@rm -f build/libstek-go.h
 
-build/stek.pc: lib/stek.pc.in lib/stek.h Makefile
-	@mkdir -p build
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' lib/stek.pc.in > $@
-
-install: lib
+# Only builds what is missing: as root there may be no compiler in PATH.
+install: $(LIB_FILES)
+	@case '$(PREFIX)$(LIBDIR)$(INCLUDEDIR)' in *[\&\|]*) echo "install: PREFIX, LIBDIR and INCLUDEDIR must not have & or |" >&2; exit 1;; esac
+	@for d in '$(LIBDIR)' '$(INCLUDEDIR)'; do case "$$d" in /*) ;; *) echo "install: $$d is not an absolute path" >&2; exit 1;; esac; done
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 build/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME).$(VERSION)
 	ln -sf $(SONAME).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)

@@ -39,6 +39,11 @@ static void survive_fork(void)
     pthread_atfork(take_lock, give_lock, give_lock);
 }
 
+void stekc_survive_fork(void)
+{
+    pthread_once(&fork_once, survive_fork);
+}
+
 /* ---- bindings ---- */
 
 static int same_text(const char *a, const char *b)
@@ -382,8 +387,8 @@ static const char *bind_failure(enum stekc_result result)
     case STEKC_ERR_FULL:
         return "1024 different stores and options are attached already";
     case STEKC_ERR_FETCH:
-        return "AES-128-CBC, AES-256-CBC or SHA2-256 cannot be fetched from the library context "
-               "with these properties";
+        return "AES-128-CBC, AES-256-CBC or SHA2-256 cannot be fetched from this library context "
+               "with these or its default properties";
     default:
         return "out of memory";
     }
@@ -426,7 +431,7 @@ enum stekc_result stekc_attach(void *ctx, struct stekc_store *store,
     enum stekc_result result;
     int held;
 
-    pthread_once(&fork_once, survive_fork);
+    stekc_survive_fork();
     take_lock();
     result = hold_context(ctx, report);
     held = result == STEKC_OK;
@@ -456,7 +461,7 @@ enum stekc_result stekc_detach(void *ctx, struct stekc_report *report)
     enum stekc_result result;
     int held;
 
-    pthread_once(&fork_once, survive_fork);
+    stekc_survive_fork();
     take_lock();
     result = hold_context(ctx, report);
     held = result == STEKC_OK;
@@ -472,7 +477,7 @@ enum stekc_result stekc_inspect(void *ctx, int64_t window_seconds, struct stekc_
     enum stekc_result result;
     int held;
 
-    pthread_once(&fork_once, survive_fork);
+    stekc_survive_fork();
     take_lock();
     result = hold_context(ctx, report);
     held = result == STEKC_OK;

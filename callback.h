@@ -317,6 +317,14 @@ enum stekc_result stekc_attach(void *ctx, struct stekc_store *store,
  */
 enum stekc_result stekc_detach(void *ctx, struct stekc_report *report);
 
+/*
+ * stekc_survive_fork makes fork(2) wait for attach, detach and inspect. The
+ * first of these calls does it too. Whoever holds a lock of its own around them
+ * calls it before its own pthread_atfork(3), since the handlers that prepare a
+ * fork run in reverse order.
+ */
+void stekc_survive_fork(void);
+
 /* stekc_inspect fills report->warnings for ctx and changes nothing. */
 enum stekc_result stekc_inspect(void *ctx, int64_t window_seconds,
                                 struct stekc_report *report);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct stekc_store *stekc_store_new(enum stek_sharing sharing, const struct stekc_ask *ask,
                                     unsigned *refused)
@@ -26,7 +25,7 @@ struct stekc_store *stekc_store_new(enum stek_sharing sharing, const struct stek
     }
     if (ask != NULL)
         store->ask = *ask;
-    store->maker = getpid();
+    store->maker = stekc_process();
     atomic_init(&store->references, 1);
     return store;
 }
@@ -60,7 +59,7 @@ void stekc_store_release(struct stekc_store *store)
 
 int stekc_store_inherited(const struct stekc_store *store)
 {
-    return store->maker != getpid();
+    return !stekc_is_this_process(store->maker);
 }
 
 int stekc_store_closed(const struct stekc_store *store)

@@ -7,14 +7,14 @@
 
 #include "callback.h"
 #include "openssl.h"
+#include "process.h"
 
 #include <stdatomic.h>
-#include <sys/types.h>
 
 struct stekc_store {
     struct stekc_table *table;
     struct stekc_ask ask;
-    pid_t maker; /* a forked child neither asks nor wipes */
+    struct stekc_process maker; /* a forked child neither asks nor wipes */
     atomic_int closed;
     atomic_int references;
 };

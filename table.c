@@ -270,6 +270,7 @@ static void place_counts(struct stekc_table *table, const struct slot *slot, siz
 {
     struct stek_key *stage = table->stage;
     uint64_t held = load(&slot->count);
+    uint64_t place[STEK_MAX_KEYS] = {0};
     unsigned char taken[STEK_MAX_KEYS] = {0};
 
     /* Other processes may be able to write to the table: trust no number. */
@@ -278,22 +279,22 @@ static void place_counts(struct stekc_table *table, const struct slot *slot, siz
     for (size_t i = 0; i < count; i++) {
         int at = named_cell(slot, held, stage[i].name);
 
-        stage[i].count_at = at < 0 ? 0 : load(&slot->cell[at].word[WORD_COUNT_AT]);
-        if (stage[i].count_at > STEK_MAX_KEYS ||
-            (stage[i].count_at > 0 && taken[stage[i].count_at - 1]))
-            stage[i].count_at = 0;
-        if (stage[i].count_at > 0)
-            taken[stage[i].count_at - 1] = 1;
+        place[i] = at < 0 ? 0 : load(&slot->cell[at].word[WORD_COUNT_AT]);
+        if (place[i] > STEK_MAX_KEYS || (place[i] > 0 && taken[place[i] - 1]))
+            place[i] = 0;
+        if (place[i] > 0)
+            taken[place[i] - 1] = 1;
     }
     for (size_t i = 0, free = 0; i < count; i++) {
-        if (stage[i].count_at > 0)
-            continue;
-        while (taken[free])
-            free++;
-        taken[free] = 1;
-        stage[i].count_at = free + 1;
-        atomic_store(&table->counted_of[free].issued, 0);
-        atomic_store(&table->counted_of[free].accepted, 0);
+        if (place[i] == 0) {
+            while (taken[free]) /* count places are enough for count keys */
+                free++;
+            taken[free] = 1;
+            place[i] = free + 1;
+            atomic_store(&table->counted_of[free].issued, 0);
+            atomic_store(&table->counted_of[free].accepted, 0);
+        }
+        stage[i].count_at = place[i];
     }
 }
 
@@ -311,7 +312,8 @@ int stekc_table_publish(struct stekc_table *table, size_t count)
     return 0;
 }
 
-/* copy_cell copies a cell and reports whether it holds a whole key. */
+/* copy_cell copies a cell and reports whether it holds a whole key. It believes
+   nothing else: forked children may be able to write to the table. */
 static int copy_cell(const struct cell *cell, struct stek_key *out)
 {
     uint64_t word[KEY_WORDS];
@@ -320,23 +322,28 @@ static int copy_cell(const struct cell *cell, struct stek_key *out)
     for (int i = 0; i < KEY_WORDS; i++)
         word[i] = load(&cell->word[i]);
     whole = load(&cell->magic) == CELL_MAGIC && load(&cell->checksum) == checksum(word);
-    if (whole)
-        memcpy(out, word, sizeof word);
+    memcpy(out, word, sizeof word);
     stekc_wipe(word, sizeof word);
+    whole = whole && (out->key_size == STEK_AES_SIZE || out->key_size == STEK_IMPORTED_SIZE);
+    if (!whole)
+        stekc_wipe(out, sizeof *out);
     return whole;
 }
 
+/* How often a reader starts again before it goes without a key: publications
+   are rare, and only a table that somebody damages has so many in a row. */
+enum { TRIES = 10000 };
+
 /*
  * read_key does the reading for current (name NULL) and find. It repeats while
- * a publication ran beside it; whoever publishes does so for reasons that take
- * far longer than a read.
+ * a publication ran beside it.
  */
 static enum stek_state read_key(const struct stekc_table *table, const unsigned char *name,
                                 struct stek_now now, struct stek_key *out)
 {
     if (!stekc_table_intact(table))
         return STEK_NO_KEY;
-    for (;;) {
+    for (int try = 0; try < TRIES; try++) {
         uint64_t sequence = load(&table->sequence);
         const struct slot *slot = &table->slot[sequence & 1];
         uint64_t count = load(&slot->count);
@@ -366,6 +373,7 @@ static enum stek_state read_key(const struct stekc_table *table, const unsigned 
         stekc_wipe(&key, sizeof key);
         return state;
     }
+    return STEK_NO_KEY;
 }
 
 enum stek_state stekc_table_current(const struct stekc_table *table,
@@ -394,7 +402,7 @@ enum stek_state stekc_key_state(const struct stek_key *key, struct stek_now now)
 
 size_t stekc_table_list(const struct stekc_table *table, struct stek_key *out)
 {
-    for (;;) {
+    for (int try = 0; try < TRIES; try++) {
         uint64_t sequence = load(&table->sequence);
         const struct slot *slot = &table->slot[sequence & 1];
         uint64_t count = load(&slot->count);
@@ -408,6 +416,7 @@ size_t stekc_table_list(const struct stekc_table *table, struct stek_key *out)
             return listed;
         stekc_wipe(out, STEK_MAX_KEYS * sizeof *out);
     }
+    return 0;
 }
 
 void stekc_table_count(struct stekc_table *table, enum stek_counter counter,

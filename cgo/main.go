@@ -42,6 +42,7 @@ const spareThreads = 6
 func init() {
 	runtime.GOMAXPROCS(1)
 	startThreads(spareThreads)
+	time.Sleep(time.Millisecond) // the first timer opens Go's descriptors
 }
 
 func main() {}
@@ -80,8 +81,9 @@ func stekgo_open(uri *C.char, table unsafe.Pointer, handle *C.uintptr_t, lifetim
 	if err != nil {
 		return fail(err, text, size)
 	}
+	*lifetime = 0
 	if lasting, ok := source.(interface{ Lifetime() time.Duration }); ok {
-		*lifetime = C.int64_t(lasting.Lifetime() / time.Second)
+		*lifetime = C.int64_t((lasting.Lifetime() + time.Second - 1) / time.Second)
 	}
 	// The host's standard error is the host's: nothing is logged there.
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))

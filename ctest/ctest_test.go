@@ -13,7 +13,7 @@ import (
 )
 
 // cFiles are the C files of the root package.
-var cFiles = []string{"callback.c", "table.c", "store.c", "attach.c", "openssl.c"}
+var cFiles = []string{"callback.c", "table.c", "store.c", "attach.c", "openssl.c", "process.c"}
 
 var strict = []string{"-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g"}
 

@@ -7,9 +7,8 @@
 #define STEK_HANDLE_H
 
 #include "../callback.h"
+#include "../process.h"
 #include "stek.h"
-
-#include <sys/types.h>
 
 /* How many stores can be open at a time. */
 enum { STEK_STORES_MAX = 256 };
@@ -19,7 +18,8 @@ struct stek_entry {
     struct stekc_store *store;
     uintptr_t keystore; /* Go's handle */
     int64_t lifetime;   /* of tickets, seconds */
-    pid_t opener;
+    unsigned refused; /* protections of the table's memory, as bits */
+    struct stekc_process opener;
 };
 
 /* The caller of these holds the lock of stek.c. */

@@ -4,45 +4,35 @@
 #define _GNU_SOURCE
 #include "loader.h"
 #include "../callback.h"
+#include "../process.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 /* What a Go runtime needs to start and to live, with some to spare. */
-enum { THREADS_NEEDED = 14, DESCRIPTORS_NEEDED = 8 };
+enum { THREADS_NEEDED = 15, DESCRIPTORS_NEEDED = 8 };
 enum { ADDRESS_SPACE_NEEDED_MIB = 2200 };
 
 /* The signals that Go takes for itself when it starts. */
 static const int taken_by_go[] = {SIGSEGV, SIGBUS, SIGFPE, SIGPIPE, SIGURG};
 enum { TAKEN_BY_GO = sizeof taken_by_go / sizeof taken_by_go[0] };
 
-static struct stek_go loaded;
-static pid_t loaded_by; /* 0 as long as nothing is */
-
 static const char library[] = "libstek-go.so";
 
-void stek_block_signals(void *old_sigset)
-{
-    sigset_t all;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, old_sigset);
-}
-
-void stek_restore_signals(const void *old_sigset)
-{
-    pthread_sigmask(SIG_SETMASK, old_sigset, NULL);
-}
+static struct stek_go loaded;
+static int is_loaded;
+static struct stekc_process loaded_by; /* if is_loaded */
 
 /* ---- what Go would abort for lack of ---- */
 
@@ -57,13 +47,14 @@ static int room_in_address_space(void)
     return 1;
 }
 
+/* descriptors_left opens what Go opens: no file, which a chroot may lack. */
 static int descriptors_left(void)
 {
     int opened[DESCRIPTORS_NEEDED];
     int count = 0;
 
     while (count < DESCRIPTORS_NEEDED) {
-        opened[count] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        opened[count] = epoll_create1(EPOLL_CLOEXEC);
         if (opened[count] < 0)
             break;
         count++;
@@ -139,26 +130,92 @@ static stek_status check_limits(char *text, size_t size)
     return STEK_OK;
 }
 
+/* ---- Go's thread ---- */
+
+/* One thread makes all calls into Go, one at a time. */
+static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static void (*next_work)(void *); /* NULL when there is none, or it is done */
+static void *next_argument;
+static int has_thread;
+static struct stekc_process thread_of; /* if has_thread */
+
+static void *serve(void *nothing)
+{
+    (void)nothing;
+    pthread_mutex_lock(&door);
+    for (;;) {
+        while (next_work == NULL)
+            pthread_cond_wait(&changed, &door);
+        next_work(next_argument);
+        next_work = NULL;
+        pthread_cond_broadcast(&changed);
+    }
+    return NULL;
+}
+
+void stek_in_go_thread(void (*work)(void *), void *argument)
+{
+    pthread_mutex_lock(&door);
+    next_work = work;
+    next_argument = argument;
+    pthread_cond_broadcast(&changed);
+    while (next_work != NULL)
+        pthread_cond_wait(&changed, &door);
+    pthread_mutex_unlock(&door);
+}
+
+/* start_thread starts it with all signals blocked. Go takes the signal mask of
+   the thread that starts it for all its threads. */
+static stek_status start_thread(char *text, size_t size)
+{
+    pthread_attr_t detached;
+    pthread_t thread;
+    sigset_t all, old;
+    int failed;
+
+    if (has_thread && stekc_is_this_process(thread_of))
+        return STEK_OK;
+    pthread_mutex_init(&door, NULL); /* a parent's thread may have waited there */
+    pthread_cond_init(&changed, NULL);
+    sigfillset(&all);
+    failed = pthread_attr_init(&detached);
+    if (failed == 0) {
+        pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        failed = pthread_create(&thread, &detached, serve, NULL);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        pthread_attr_destroy(&detached);
+    }
+    if (failed != 0) {
+        snprintf(text, size, "a thread for the keystore: %s", strerror(failed));
+        return STEK_ERR_LIMIT;
+    }
+    has_thread = 1;
+    thread_of = stekc_process();
+    return STEK_OK;
+}
+
 /* ---- loading ---- */
 
-/* library_path is the file beside the one that this code is in. */
-static stek_status library_path(char *path, size_t path_size, char *text, size_t size)
+/* own_folder writes the folder that this code was loaded from, with a slash at
+   the end. A relative path will not do: the host may have changed its working
+   folder since. */
+static int own_folder(char *folder, size_t size)
 {
-    Dl_info info;
+    struct link_map *map = NULL;
+    char origin[PATH_MAX];
     const char *slash;
-    int length;
+    Dl_info info;
 
-    if (dladdr((const void *)library, &info) == 0 || info.dli_fname == NULL) {
-        snprintf(text, size, "dladdr does not know where libstek.so is");
-        return STEK_ERR_LOAD;
-    }
+    if (dladdr1(library, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || info.dli_fname == NULL)
+        return 0;
     slash = strrchr(info.dli_fname, '/');
-    length = slash != NULL ? (int)(slash - info.dli_fname) + 1 : 0;
-    if (snprintf(path, path_size, "%.*s%s", length, info.dli_fname, library) >= (int)path_size) {
-        snprintf(text, size, "the path of libstek.so is too long");
-        return STEK_ERR_LOAD;
-    }
-    return STEK_OK;
+    if (info.dli_fname[0] == '/')
+        return snprintf(folder, size, "%.*s/", (int)(slash - info.dli_fname), info.dli_fname) <
+               (int)size;
+    return map != NULL && dlinfo(map, RTLD_DI_ORIGIN, origin) == 0 && origin[0] == '/' &&
+           snprintf(folder, size, "%s/", origin) < (int)size;
 }
 
 static int find(void *handle, const char *name, void *function, char *text, size_t size)
@@ -173,82 +230,81 @@ static int find(void *handle, const char *name, void *function, char *text, size
     return 1;
 }
 
-struct job {
+struct loading {
     stek_status status;
     char *text;
     size_t size;
 };
 
-/* load runs in a thread of its own: Go takes the signal mask of the thread that
-   starts it for all its threads. */
-static void *load(void *argument)
+static void load(void *argument)
 {
-    struct job *job = argument;
+    struct loading *loading = argument;
+    char *text = loading->text;
+    size_t size = loading->size;
     struct stek_go go;
-    char path[PATH_MAX];
+    char path[PATH_MAX + sizeof library];
     void *handle;
 
-    job->status = library_path(path, sizeof path, job->text, job->size);
-    if (job->status != STEK_OK)
-        return NULL;
-    job->status = STEK_ERR_LOAD;
+    loading->status = STEK_ERR_LOAD;
+    if (!own_folder(path, PATH_MAX)) {
+        snprintf(text, size, "the folder that libstek.so is in cannot be told");
+        return;
+    }
+    strcat(path, library);
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle == NULL) {
-        snprintf(job->text, job->size, "%s", dlerror());
-        return NULL;
+        snprintf(text, size, "%s", dlerror());
+        return;
     }
-    if (!find(handle, "stekgo_layout", &go.layout, job->text, job->size) ||
-        !find(handle, "stekgo_open", &go.open, job->text, job->size) ||
-        !find(handle, "stekgo_rotate", &go.rotate, job->text, job->size) ||
-        !find(handle, "stekgo_close", &go.close, job->text, job->size))
-        return NULL;
+    /* From here on there is a Go runtime in this process, whatever follows. The
+       call of layout waits until it has started. */
+    is_loaded = 1;
+    loaded_by = stekc_process();
+    if (!find(handle, "stekgo_layout", &go.layout, text, size))
+        return;
     if (go.layout() != STEK_TABLE_LAYOUT) {
-        snprintf(job->text, job->size, "%s is of another version than libstek.so", path);
-        return NULL;
+        snprintf(text, size, "%s is of another version than libstek.so", path);
+        return;
     }
+    if (!find(handle, "stekgo_open", &go.open, text, size) ||
+        !find(handle, "stekgo_rotate", &go.rotate, text, size) ||
+        !find(handle, "stekgo_close", &go.close, text, size))
+        return;
     loaded = go;
-    loaded_by = getpid();
-    job->status = STEK_OK;
-    return NULL;
+    loading->status = STEK_OK;
 }
 
 static stek_status load_in_thread(char *text, size_t size)
 {
-    struct job job = {STEK_ERR_LOAD, text, size};
+    struct loading loading = {STEK_ERR_LOAD, text, size};
     struct sigaction host[TAKEN_BY_GO];
-    sigset_t old;
-    pthread_t thread;
-    int failed;
+    stek_status status = start_thread(text, size);
 
+    if (status != STEK_OK)
+        return status;
     for (int i = 0; i < TAKEN_BY_GO; i++)
-        if (sigaction(taken_by_go[i], NULL, &host[i]) != 0)
+        if (sigaction(taken_by_go[i], NULL, &host[i]) != 0) {
+            snprintf(text, size, "sigaction: %s", strerror(errno));
             return STEK_ERR_SYSTEM;
-    stek_block_signals(&old);
-    failed = pthread_create(&thread, NULL, load, &job);
-    if (failed == 0)
-        pthread_join(thread, NULL);
+        }
+    stek_in_go_thread(load, &loading);
     /* Also after a failure: what was loaded stays. */
     for (int i = 0; i < TAKEN_BY_GO; i++)
         sigaction(taken_by_go[i], &host[i], NULL);
-    stek_restore_signals(&old);
-    if (failed != 0) {
-        snprintf(text, size, "pthread_create: %s", strerror(failed));
-        return STEK_ERR_LIMIT;
-    }
-    return job.status;
+    return loading.status;
 }
 
 stek_status stek_load_go(const struct stek_go **go, char *text, size_t size)
 {
     stek_status status;
 
-    if (loaded_by != 0 && loaded_by != getpid()) {
+    if (is_loaded && !stekc_is_this_process(loaded_by)) {
         snprintf(text, size,
                  "a parent process has loaded the keystore, and Go does not survive fork: open "
                  "the store in the parent alone, or in each child alone");
         return STEK_ERR_FORKED;
     }
-    if (loaded_by == 0) {
+    if (loaded.open == NULL) {
         status = check_limits(text, size);
         if (status == STEK_OK)
             status = load_in_thread(text, size);

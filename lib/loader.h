@@ -31,9 +31,12 @@ struct stek_go {
  */
 stek_status stek_load_go(const struct stek_go **go, char *text, size_t size);
 
-/* stek_block_signals blocks all signals of this thread for a call into Go,
-   which runs on small stacks; stek_restore_signals ends that. */
-void stek_block_signals(void *old_sigset);
-void stek_restore_signals(const void *old_sigset);
+/*
+ * stek_in_go_thread calls work(argument) in the thread that loaded Go, and
+ * returns when that has. All calls into Go are made there: Go leaves traces in
+ * each thread that calls it, which a host's thread could carry into a fork. The
+ * caller serialises calls, and has called stek_load_go in this process.
+ */
+void stek_in_go_thread(void (*work)(void *), void *argument);
 
 #endif

@@ -8,28 +8,85 @@
 #include "text.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Guards the entries and the loader. A fork waits for it, so that the child
    finds it free. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
+/* A thread that is cancelled must not take the lock with it. */
+static _Thread_local int cancel_state;
+
 static void take_lock(void)
 {
+    int old;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
     pthread_mutex_lock(&lock);
+    cancel_state = old;
 }
 
 static void give_lock(void)
 {
+    int old = cancel_state;
+
     pthread_mutex_unlock(&lock);
+    pthread_setcancelstate(old, NULL);
 }
 
 static void survive_fork(void)
 {
+    stekc_survive_fork(); /* its lock is taken inside this one */
     pthread_atfork(take_lock, give_lock, give_lock);
+}
+
+/* A call into Go, made by its thread. */
+struct go_call {
+    const struct stek_go *go;
+    enum { GO_OPEN, GO_ROTATE, GO_CLOSE } function;
+    const char *uri;          /* of GO_OPEN */
+    struct stekc_table *table;
+    struct stek_entry *entry;
+    int result;
+    char text[512];
+};
+
+static void make_call(void *argument)
+{
+    struct go_call *call = argument;
+    struct stek_entry *entry = call->entry;
+
+    switch (call->function) {
+    case GO_OPEN:
+        call->result = call->go->open((char *)call->uri, call->table, &entry->keystore,
+                                      &entry->lifetime, call->text, sizeof call->text);
+        break;
+    case GO_ROTATE:
+        call->result = call->go->rotate(entry->keystore, call->text, sizeof call->text);
+        break;
+    case GO_CLOSE:
+        call->result = call->go->close(entry->keystore, call->text, sizeof call->text);
+        break;
+    }
+}
+
+/* in_go makes a call into Go. */
+static stek_status in_go(struct go_call *call)
+{
+    stek_status status = stek_load_go(&call->go, call->text, sizeof call->text);
+
+    if (status != STEK_OK)
+        return stek_fail(status, "%s", call->text);
+    stek_in_go_thread(make_call, call);
+    switch (call->result) {
+    case STEK_GO_OK:
+        return STEK_OK;
+    case STEK_GO_BAD_URI:
+        return stek_fail(STEK_ERR_URI, "%s", call->text);
+    default:
+        return stek_fail(STEK_ERR_BACKEND, "%s", call->text);
+    }
 }
 
 /* entry_of finds the entry of a store that this process opened. */
@@ -41,57 +98,37 @@ static stek_status entry_of(const stek_store *store, struct stek_entry **entry)
         return stek_fail(STEK_ERR_ARG, "the store is NULL");
     if (found == NULL)
         return stek_fail(STEK_ERR_HANDLE, "%p is no open store", (const void *)store);
-    if (found->opener != getpid())
+    if (!stekc_is_this_process(found->opener))
         return stek_fail(STEK_ERR_FORKED, "the store was opened by process %ld, not by this one",
-                         (long)found->opener);
+                         (long)found->opener.pid);
     *entry = found;
     return STEK_OK;
 }
 
 /* ---- open and close ---- */
 
-static stek_status of_go(int result, const char *text)
-{
-    switch (result) {
-    case STEK_GO_OK:
-        return STEK_OK;
-    case STEK_GO_BAD_URI:
-        return stek_fail(STEK_ERR_URI, "%s", text);
-    default:
-        return stek_fail(STEK_ERR_BACKEND, "%s", text);
-    }
-}
-
 static stek_status open_locked(const char *uri, stek_store **store)
 {
-    const struct stek_go *go;
-    char text[512] = "";
-    stek_status status = stek_load_go(&go, text, sizeof text);
-    struct stek_entry *entry = stek_entry_free();
+    struct go_call call = {.function = GO_OPEN, .uri = uri, .entry = stek_entry_free()};
     struct stekc_store *keys;
     unsigned refused;
-    sigset_t old;
+    stek_status status;
 
-    if (status != STEK_OK)
-        return stek_fail(status, "%s", text);
-    if (entry == NULL)
+    if (call.entry == NULL)
         return stek_fail(STEK_ERR_LIMIT, "%d stores are open already", STEK_STORES_MAX);
     keys = stekc_store_new(STEK_INHERITED, NULL, &refused);
     if (keys == NULL)
         return stek_fail(STEK_ERR_SYSTEM, "no memory for a key table");
-
-    stek_block_signals(&old);
-    status = of_go(go->open((char *)uri, stekc_store_table(keys), &entry->keystore,
-                            &entry->lifetime, text, sizeof text),
-                   text);
-    stek_restore_signals(&old);
+    call.table = stekc_store_table(keys);
+    status = in_go(&call);
     if (status != STEK_OK) {
         stekc_store_close(keys);
         return status;
     }
-    entry->store = keys;
-    entry->opener = getpid();
-    *store = stek_entry_open(entry);
+    call.entry->store = keys;
+    call.entry->refused = refused;
+    call.entry->opener = stekc_process();
+    *store = stek_entry_open(call.entry);
     return STEK_OK;
 }
 
@@ -110,22 +147,14 @@ stek_status stek_open(const char *uri, stek_store **store)
 
 static stek_status close_locked(stek_store *store)
 {
-    const struct stek_go *go;
-    struct stek_entry *entry;
-    char text[512] = "";
-    stek_status status = entry_of(store, &entry);
-    sigset_t old;
+    struct go_call call = {.function = GO_CLOSE};
+    stek_status status = entry_of(store, &call.entry);
 
     if (status != STEK_OK)
         return status;
-    status = stek_load_go(&go, text, sizeof text);
-    if (status != STEK_OK)
-        return stek_fail(status, "%s", text);
-    stek_block_signals(&old);
-    status = of_go(go->close(entry->keystore, text, sizeof text), text);
-    stek_restore_signals(&old);
-    stekc_store_close(entry->store);
-    stek_entry_close(entry);
+    status = in_go(&call);
+    stekc_store_close(call.entry->store);
+    stek_entry_close(call.entry);
     return status;
 }
 
@@ -143,21 +172,10 @@ stek_status stek_close(stek_store *store)
 
 static stek_status rotate_locked(stek_store *store)
 {
-    const struct stek_go *go;
-    struct stek_entry *entry;
-    char text[512] = "";
-    stek_status status = entry_of(store, &entry);
-    sigset_t old;
+    struct go_call call = {.function = GO_ROTATE};
+    stek_status status = entry_of(store, &call.entry);
 
-    if (status != STEK_OK)
-        return status;
-    status = stek_load_go(&go, text, sizeof text);
-    if (status != STEK_OK)
-        return stek_fail(status, "%s", text);
-    stek_block_signals(&old);
-    status = of_go(go->rotate(entry->keystore, text, sizeof text), text);
-    stek_restore_signals(&old);
-    return status;
+    return status == STEK_OK ? in_go(&call) : status;
 }
 
 stek_status stek_rotate(stek_store *store)
@@ -182,7 +200,6 @@ static stek_status of_result(enum stekc_result result, const struct stekc_report
     case STEKC_ERR_NULL:
     case STEKC_ERR_OPTION:
     case STEKC_ERR_KIND:
-    case STEKC_ERR_FETCH:
         status = STEK_ERR_ARG;
         break;
     case STEKC_ERR_NO_LIBSSL:
@@ -205,6 +222,7 @@ static stek_status of_result(enum stekc_result result, const struct stekc_report
     case STEKC_ERR_FULL:
         status = STEK_ERR_LIMIT;
         break;
+    case STEKC_ERR_FETCH:
     case STEKC_ERR_OPENSSL:
     case STEKC_ERR_MEMORY:
         break;
@@ -217,16 +235,15 @@ enum { CAP_DEFAULT = 86400, CAP_MAX = 259200 };
 
 static stek_status read_options(const stek_attach_options *given, struct stekc_options *options)
 {
-    /* The caller may have been compiled with an older, shorter struct. */
     stek_attach_options all;
 
     memset(&all, 0, sizeof all);
     if (given != NULL) {
-        if (given->size < offsetof(stek_attach_options, renewal) + sizeof given->renewal ||
-            given->size > sizeof all)
+        /* Once the struct has grown, also the sizes that it has had. */
+        if (given->size != sizeof all)
             return stek_fail(STEK_ERR_ARG, "the size of the options is %zu, want %zu", given->size,
                              sizeof all);
-        memcpy(&all, given, given->size);
+        all = *given;
     }
     if (all.auth_age_cap_seconds > CAP_MAX)
         return stek_fail(STEK_ERR_ARG, "auth_age_cap_seconds is %u, and at most %d",
@@ -295,6 +312,15 @@ static void put(void *out, size_t size, const void *item, size_t item_size)
     memcpy(out, item, size < item_size ? size : item_size);
 }
 
+static uint64_t bits_in(unsigned bits)
+{
+    uint64_t count = 0;
+
+    for (; bits != 0; bits &= bits - 1)
+        count++;
+    return count;
+}
+
 stek_status stek_get_stats(stek_store *store, size_t size, stek_stats *stats)
 {
     struct stek_entry *entry;
@@ -317,6 +343,7 @@ stek_status stek_get_stats(stek_store *store, size_t size, stek_stats *stats)
             .limited = stekc_table_counted(table, STEK_COUNT_LIMITED),
             .aged = stekc_table_counted(table, STEK_COUNT_AGED),
             .errors = stekc_table_counted(table, STEK_COUNT_ERRORS),
+            .unprotected_memory = bits_in(entry->refused),
         };
 
         put(stats, size, &now, sizeof now);

@@ -26,9 +26,15 @@
  * once. When the opening process ends, children go on to the end of the keys'
  * windows, then issue no tickets and make full handshakes.
  *
- * Signals. The threads of the library block every signal but SIGCHLD and those
- * of faults. Your handlers stay yours; set those you need with SA_ONSTACK, as
- * one for SIGCHLD can run on a thread with a small stack.
+ * Do not fork in a signal handler that may have interrupted one of them.
+ *
+ * Signals. The threads of the library block every signal but SIGCHLD, SIGURG,
+ * SIGPROF, SIGSTKFLT, and those of faults. Your handlers stay yours. Set those
+ * for the four named with SA_ONSTACK: they can run on a thread of the library,
+ * whose stack is small.
+ *
+ * Trust. Children share the parent's table. One that is taken over can read the
+ * keys, plant others, and stop tickets for all.
  */
 #ifndef STEK_H
 #define STEK_H
@@ -98,9 +104,10 @@ const char *stek_error(void);
  *     memory:?rotation=6h&lifetime=6h
  *
  * random 256-bit keys in this process's memory. rotation is how often a new
- * key becomes current, lifetime how long a ticket can be decrypted after its
- * issue; both are 6h if they are left out. A duration is a number with ms, s,
- * m or h. lifetime is at most twice rotation, and both together at most 168h.
+ * key becomes current, 6h if it is left out; lifetime how long a ticket can be
+ * decrypted at least, 6h or rotation if that is shorter. Both are at least
+ * 100ms, lifetime is at most twice rotation, and both together at most 168h. A
+ * duration is one or more numbers with ms, s, m or h, such as 1h30m.
  *
  * The first call loads libstek-go.so, found beside this library, which starts
  * threads and reserves 2.2 GB of address space. Call it once the process has
@@ -109,7 +116,7 @@ const char *stek_error(void);
  * the first key is there, some milliseconds.
  *
  * STEK_ERR_ARG, STEK_ERR_URI; STEK_ERR_LIMIT if RLIMIT_NPROC, RLIMIT_NOFILE or
- * RLIMIT_AS leave no room; STEK_ERR_LOAD; STEK_ERR_BACKEND; STEK_ERR_SYSTEM;
+ * RLIMIT_AS leave no room, or 256 stores are open; STEK_ERR_LOAD; STEK_ERR_BACKEND; STEK_ERR_SYSTEM;
  * STEK_ERR_FORKED if a parent process has had libstek-go.so loaded.
  *
  * Close the store with stek_close.
@@ -120,7 +127,8 @@ stek_status stek_open(const char *uri, stek_store **store) STEK_NODISCARD;
  * stek_close destroys the keys of store and ends the handle. Contexts that are
  * attached go on without: full handshakes, no tickets. NULL is STEK_OK.
  *
- * STEK_ERR_HANDLE; STEK_ERR_FORKED.
+ * STEK_ERR_HANDLE; STEK_ERR_FORKED; STEK_ERR_BACKEND, and the store is closed all
+ * the same.
  */
 stek_status stek_close(stek_store *store);
 
@@ -168,11 +176,15 @@ typedef struct {
  * store. options may be NULL for the defaults.
  *
  * Call it once per SSL_CTX, before its first connection. ctx holds what it
- * needs of store until SSL_CTX_free, so stek_close may come first. On error ctx
- * is unchanged. See stek_inspect for what may still keep tickets from use.
+ * needs of store until SSL_CTX_free, so stek_close may come first. A ticket
+ * callback that ctx had is replaced, and stek_detach does not bring it back. On
+ * error ctx is unchanged, unless it was OpenSSL that refused (STEK_ERR_SYSTEM):
+ * ctx then has no ticket callback. See stek_inspect for what may still keep
+ * tickets from use.
  *
  * STEK_ERR_ARG, STEK_ERR_HANDLE, STEK_ERR_FORKED, STEK_ERR_LIBSSL,
- * STEK_ERR_CONTEXT, STEK_ERR_ATTACHED, STEK_ERR_SYSTEM.
+ * STEK_ERR_CONTEXT, STEK_ERR_ATTACHED, STEK_ERR_SYSTEM; STEK_ERR_LIMIT if 1,024
+ * different stores and options are attached already.
  */
 stek_status stek_attach(struct ssl_ctx_st *ctx, stek_store *store,
                         const stek_attach_options *options) STEK_NODISCARD;
@@ -235,6 +247,9 @@ typedef struct {
     uint64_t limited;           /* tickets not looked at: more than 8 in a hello */
     uint64_t aged;              /* of accepted: refused by auth_age_cap_seconds */
     uint64_t errors;            /* failures, soft ones among them */
+    uint64_t unprotected_memory; /* not a count: of locking the keys in memory and
+                                   leaving them out of core dumps, how much the
+                                   system refused: 0 to 2 */
 } stek_stats;
 
 /*

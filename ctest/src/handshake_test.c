@@ -182,6 +182,32 @@ static void child_frees_what_it_inherited(void)
         }
 }
 
+/* A descendant is another process, also if it has come by the same pid. */
+static void descendants_are_other_processes(void)
+{
+    struct stekc_process here = stekc_process();
+    int status;
+    pid_t child;
+
+    CHECK(stekc_is_this_process(here));
+    child = fork();
+    if (child == 0) {
+        struct stekc_process parent = {getpid(), here.number}, self = stekc_process();
+
+        CHECK(!stekc_is_this_process(here) && !stekc_is_this_process(parent));
+        CHECK(stekc_is_this_process(self));
+        child = fork();
+        if (child == 0) {
+            self.pid = parent.pid = getpid();
+            _exit(stekc_is_this_process(self) || stekc_is_this_process(parent) ? 1 : 0);
+        }
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(stekc_is_this_process(here));
+}
+
 /* An SSL that is used again must not bind a ticket to the name of the
    connection before. */
 static void cleared_connection_forgets_its_name(void)
@@ -312,6 +338,7 @@ int main(void)
     RUN(resumes_until_the_key_is_gone);
     RUN(context_outlives_its_store);
     RUN(thousands_of_stores_come_and_go);
+    RUN(descendants_are_other_processes);
     RUN(child_frees_what_it_inherited);
     RUN(cleared_connection_forgets_its_name);
     RUN(bindings_run_out_with_an_error);

@@ -309,6 +309,19 @@ static void numbers_in_a_damaged_table_are_not_trusted(void)
     CHECK(stekc_table_find(table, key.name, noon, &found) == STEK_CURRENT && found.count_at == 1);
     table->slot[table->sequence & 1].count = UINT64_MAX;
     publish(table, &key, 1);
+    for (uint32_t size = 0; size <= 4000; size += 8) { /* whole, by its checksum */
+        uint64_t word[KEY_WORDS];
+
+        found = key;
+        found.key_size = size;
+        memcpy(word, &found, sizeof word);
+        for (int i = 0; i < (int)KEY_WORDS; i++)
+            table->slot[table->sequence & 1].cell[0].word[i] = word[i];
+        table->slot[table->sequence & 1].cell[0].checksum = checksum(word);
+        CHECK((stekc_table_find(table, key.name, noon, &found) == STEK_CURRENT) ==
+              (size == 16 || size == 32));
+    }
+    publish(table, &key, 1);
     CHECK(stekc_table_find(table, key.name, noon, &found) == STEK_CURRENT);
     stekc_table_free(table);
 }

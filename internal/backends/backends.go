@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,14 @@ type URIError struct {
 	Why string
 }
 
-func (e *URIError) Error() string { return fmt.Sprintf("store URI %q: %s", e.URI, e.Why) }
+// Error names the scheme and the fault. The rest of a URI may hold a password.
+func (e *URIError) Error() string {
+	scheme, _, found := strings.Cut(e.URI, ":")
+	if !found || !regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*$`).MatchString(scheme) {
+		return "store URI: " + e.Why
+	}
+	return fmt.Sprintf("store URI %s:..., %s", scheme, e.Why)
+}
 
 // Open opens the backend that uri names:
 //

@@ -50,6 +50,11 @@ func TestOpenSaysWhatIsWrongInAURI(t *testing.T) {
 	}
 }
 
+func TestErrorsTellNoPassword(t *testing.T) {
+	_, err := Open("redis://user:hunter2@host/0")
+	require.EqualError(t, err, "store URI redis:..., it does not begin with a backend's name: memory:")
+}
+
 func FuzzOpen(f *testing.F) {
 	f.Add("memory:?rotation=6h&lifetime=6h")
 	f.Fuzz(func(t *testing.T, uri string) {

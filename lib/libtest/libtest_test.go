@@ -23,11 +23,13 @@ const (
 // sources are the C files of libstek.so, as the Makefile has them.
 func sources(t *testing.T) []string {
 	t.Helper()
-	list := regexp.MustCompile(`(?m)^LIB_SOURCES := (.*)$`).FindStringSubmatch(read(t, root+"/Makefile"))
-	require.NotNil(t, list)
+	lists := regexp.MustCompile(`(?m)^(?:ROOT|LIB)_SOURCES := (.*)$`).FindAllStringSubmatch(read(t, root+"/Makefile"), -1)
+	require.Len(t, lists, 2)
 	var files []string
-	for _, file := range strings.Fields(list[1]) {
-		files = append(files, filepath.Join(root, file))
+	for _, file := range strings.Fields(lists[0][1] + " " + lists[1][1]) {
+		if file != "$(ROOT_SOURCES)" {
+			files = append(files, filepath.Join(root, file))
+		}
 	}
 	return files
 }
@@ -133,6 +135,16 @@ func TestFunctionsKeepTheirPromises(t *testing.T) {
 
 func TestFunctionsUnderAddressSanitizer(t *testing.T) {
 	t.Log(run(t, build(t, "api_test", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")))
+}
+
+func TestLibraryMayBeLoadedByARelativePathAndUnloaded(t *testing.T) {
+	folder := library(t)
+	program := filepath.Join(t.TempDir(), "relative")
+	run(t, "gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-o", program, "src/relative.c", "-lssl", "-lcrypto", "-ldl")
+	cmd := exec.CommandContext(t.Context(), program, "./libstek.so.0")
+	cmd.Dir = folder
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
 }
 
 // A Go program that loads libstek.so has two Go runtimes. It works: both go on

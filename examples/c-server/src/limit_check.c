@@ -71,9 +71,29 @@ static void take_all(void)
         continue;
 }
 
+/* open_store opens the store and looks whether the limits are as they were. */
+static stek_status open_store(void)
+{
+    static const int limits[] = {RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_AS};
+    enum { LIMITS = sizeof(limits) / sizeof(limits[0]) };
+    struct rlimit before[LIMITS], after;
+    stek_status status;
+
+    for (int i = 0; i < LIMITS; i++)
+        getrlimit(limits[i], &before[i]);
+    status = stek_open("memory:?rotation=100ms&lifetime=100ms", &store);
+    for (int i = 0; i < LIMITS; i++) {
+        getrlimit(limits[i], &after);
+        if (after.rlim_cur != before[i].rlim_cur || after.rlim_max != before[i].rlim_max)
+            printf("stek_open has changed limit %d from %llu to %llu\n", limits[i],
+                   (unsigned long long)before[i].rlim_cur, (unsigned long long)after.rlim_cur);
+    }
+    return status;
+}
+
 int main(int argc, char **argv)
 {
-    stek_status status = stek_open("memory:?rotation=100ms&lifetime=100ms", &store);
+    stek_status status = open_store();
     stek_status results[THREADS_MAX];
     pthread_t threads[THREADS_MAX];
     int wanted = argc > 1 ? atoi(argv[1]) : 0, started = 0;

@@ -9,6 +9,8 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static stek_store *open_store(const char *uri)
@@ -66,7 +68,7 @@ static void misuse_is_an_error(void)
 
     CHECK(says(stek_open(NULL, &untouched), STEK_ERR_ARG, "the URI is NULL"));
     CHECK(says(stek_open("memory:", NULL), STEK_ERR_ARG, "the output is NULL"));
-    CHECK(says(stek_open("", &untouched), STEK_ERR_URI, "store URI \"\""));
+    CHECK(says(stek_open("", &untouched), STEK_ERR_URI, "store URI: it does not begin with"));
     CHECK(says(stek_open("memory:?rotation=1", &untouched), STEK_ERR_URI,
                "rotation is not a duration"));
     CHECK(says(stek_open("memory:?rotation=1h&lifetime=3h", &untouched), STEK_ERR_URI,
@@ -209,6 +211,80 @@ static void a_thousand_cycles_leave_nothing_behind(void)
            descriptors - descriptors_before);
 }
 
+/* Go's descriptors are all there when the first open returns, so that a host
+   may use up the rest, or close what it does not know before it. */
+static void descriptors_are_all_there_at_once(void)
+{
+    stek_store *store = open_store("memory:");
+    int descriptors = entries_of("/proc/self/fd");
+
+    for (int i = 0; i < 20; i++) {
+        usleep(50000);
+        CHECK(entries_of("/proc/self/fd") == descriptors);
+    }
+    CHECK(stek_close(store) == STEK_OK);
+}
+
+static void *attach_all_the_time(void *end)
+{
+    stek_store *store = open_store("memory:");
+
+    while (!atomic_load((atomic_int *)end)) {
+        SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+        CHECK(ctx != NULL && stek_attach(ctx, store, NULL) == STEK_OK);
+        SSL_CTX_free(ctx);
+    }
+    CHECK(stek_close(store) == STEK_OK);
+    return NULL;
+}
+
+static void fork_does_not_wait_for_ever(void)
+{
+    static atomic_int end;
+    pthread_t thread;
+
+    CHECK(pthread_create(&thread, NULL, attach_all_the_time, &end) == 0);
+    alarm(60);
+    for (int i = 0; i < 300; i++) {
+        pid_t child = fork();
+        stek_store *none;
+        int status;
+
+        if (child == 0)
+            _exit(stek_open("memory:", &none) == STEK_ERR_FORKED ? 0 : 1);
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+    }
+    alarm(0);
+    atomic_store(&end, 1);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+static void *open_all_the_time(void *nothing)
+{
+    for (;;) {
+        stek_store *store = open_store("memory:");
+
+        CHECK(stek_close(store) == STEK_OK);
+        pthread_testcancel();
+    }
+    return nothing;
+}
+
+static void cancelled_thread_leaves_no_lock(void)
+{
+    alarm(60);
+    for (int i = 0; i < 50; i++) {
+        pthread_t thread;
+
+        CHECK(pthread_create(&thread, NULL, open_all_the_time, NULL) == 0);
+        usleep((useconds_t)(i * 37 % 1000));
+        CHECK(pthread_cancel(thread) == 0 && pthread_join(thread, NULL) == 0);
+        cycle();
+    }
+    alarm(0);
+}
+
 static void stores_run_out_with_an_error(void)
 {
     enum { MANY = 256 };
@@ -313,10 +389,13 @@ int main(void)
     threads_before = entries_of("/proc/self/task");
     RUN(version_is_that_of_the_header);
     RUN(every_status_has_a_text);
+    RUN(descriptors_are_all_there_at_once);
     RUN(signals_are_the_hosts);
     RUN(misuse_is_an_error);
     RUN(counts_and_keys_tell_what_happened);
     RUN(a_thousand_cycles_leave_nothing_behind);
+    RUN(fork_does_not_wait_for_ever);
+    RUN(cancelled_thread_leaves_no_lock);
     RUN(stores_run_out_with_an_error);
     RUN(sixty_four_threads_share_a_context);
     return 0;

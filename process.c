@@ -1,0 +1,55 @@
+/*
+ * process.c - a page that the kernel wipes in a forked child holds the number
+ * of this process. The child gives itself a number above every one that its
+ * ancestors had when they were forked from: so pids may be used again.
+ */
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static _Atomic uint64_t *wiped;   /* NULL if there is no such page: pids must do */
+static _Atomic uint64_t given;    /* numbers given, here and in the ancestors */
+
+static void map_page(void)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return;
+    if (madvise(page, size, MADV_WIPEONFORK) != 0) {
+        munmap(page, size);
+        return;
+    }
+    wiped = page;
+}
+
+struct stekc_process stekc_process(void)
+{
+    struct stekc_process process = {getpid(), 0};
+    uint64_t next;
+
+    pthread_once(&once, map_page);
+    if (wiped == NULL)
+        return process;
+    process.number = atomic_load(wiped);
+    if (process.number != 0)
+        return process;
+    next = atomic_fetch_add(&given, 1) + 1;
+    if (atomic_compare_exchange_strong(wiped, &process.number, next))
+        process.number = next;
+    return process;
+}
+
+int stekc_is_this_process(struct stekc_process process)
+{
+    struct stekc_process now = stekc_process();
+
+    return now.pid == process.pid && now.number == process.number;
+}

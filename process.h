@@ -1,0 +1,23 @@
+/*
+ * process.h - tells a process from those that are forked from it.
+ */
+#ifndef STEK_PROCESS_H
+#define STEK_PROCESS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A process, as it was when stekc_process was called in it. */
+struct stekc_process {
+    pid_t pid;
+    uint64_t number;
+};
+
+/* stekc_process names this process. Any thread. */
+struct stekc_process stekc_process(void);
+
+/* stekc_is_this_process is false in every process forked from that one, also
+   if it has come by the same pid. Any thread. */
+int stekc_is_this_process(struct stekc_process process);
+
+#endif

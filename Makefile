@@ -56,7 +56,7 @@ lib: setup-build
 
 build/$(SONAME): $(LIB_SOURCES) $(wildcard *.h lib/*.h) lib/libstek.map
 	@mkdir -p build
-	$(CC) $(LIB_CPPFLAGS) $(LIB_CFLAGS) -shared -o $@ $(LIB_SOURCES) -Wl,-z,nodelete -Wl,-soname,$(SONAME) -Wl,--version-script=lib/libstek.map $(HARDEN) -Wl,-z,defs $(LDFLAGS) -ldl -lpthread
+	$(CC) $(LIB_CPPFLAGS) $(LIB_CFLAGS) -shared -o $@.$$$$ $(LIB_SOURCES) -Wl,-z,nodelete -Wl,-soname,$(SONAME) -Wl,--version-script=lib/libstek.map $(HARDEN) -Wl,-z,defs $(LDFLAGS) -ldl -lpthread && mv $@.$$$$ $@
 
 build/libstek.so: build/$(SONAME)
 	ln -sf $(SONAME) $@
@@ -70,8 +70,7 @@ GO_FILES := go.mod $(wildcard *.go *.c *.h cgo/*.go) $(shell find backend intern
 build/libstek-go.so: $(GO_FILES) cgo/exports.map
 	@mkdir -p build
 	@cp cgo/exports.map $(GO_MAP)
-	go build -buildmode=c-shared -trimpath -o $@ -ldflags '-s -w -extldflags "-Wl,-soname,libstek-go.so -Wl,--version-script=$(CURDIR)/$(GO_MAP) $(HARDEN)"' ./cgo
-	@rm -f build/libstek-go.h
+	go build -buildmode=c-shared -trimpath -o $@.$$$$ -ldflags '-s -w -extldflags "-Wl,-soname,libstek-go.so -Wl,--version-script=$(CURDIR)/$(GO_MAP) $(HARDEN)"' ./cgo && mv $@.$$$$ $@ && rm -f $@.$$$$.h build/libstek-go.*.h build/libstek-go.so.*.h
 
 # Only builds what is missing: as root there may be no compiler in PATH.
 install: $(LIB_FILES)

@@ -278,10 +278,15 @@ static stek_status load_in_thread(char *text, size_t size)
 {
     struct loading loading = {STEK_ERR_LOAD, text, size};
     struct sigaction host[TAKEN_BY_GO];
+    struct rlimit files;
     stek_status status = start_thread(text, size);
 
     if (status != STEK_OK)
         return status;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        snprintf(text, size, "getrlimit: %s", strerror(errno));
+        return STEK_ERR_SYSTEM;
+    }
     for (int i = 0; i < TAKEN_BY_GO; i++)
         if (sigaction(taken_by_go[i], NULL, &host[i]) != 0) {
             snprintf(text, size, "sigaction: %s", strerror(errno));
@@ -291,6 +296,7 @@ static stek_status load_in_thread(char *text, size_t size)
     /* Also after a failure: what was loaded stays. */
     for (int i = 0; i < TAKEN_BY_GO; i++)
         sigaction(taken_by_go[i], &host[i], NULL);
+    setrlimit(RLIMIT_NOFILE, &files); /* which Go raises; the host may use select(2) */
     return loading.status;
 }
 

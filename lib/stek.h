@@ -119,7 +119,8 @@ const char *stek_error(void);
  * RLIMIT_AS leave no room, or 256 stores are open; STEK_ERR_LOAD; STEK_ERR_BACKEND; STEK_ERR_SYSTEM;
  * STEK_ERR_FORKED if a parent process has had libstek-go.so loaded.
  *
- * Close the store with stek_close.
+ * Close the store with stek_close. The library itself stays loaded whatever
+ * dlclose(3) is told.
  */
 stek_status stek_open(const char *uri, stek_store **store) STEK_NODISCARD;
 

@@ -82,19 +82,20 @@ typedef enum {
 
 /*
  * stek_version is the version of the library, such as "0.1.0"; STEK_VERSION is
- * that of this header. A constant; never fails.
+ * that of this header. A constant; never fails. Any thread of any process.
  */
 const char *stek_version(void);
 
 /*
- * stek_status_text is one sentence for a status. A constant; never NULL.
+ * stek_status_text is one sentence for a status. A constant; never NULL. Any
+ * thread of any process.
  */
 const char *stek_status_text(stek_status status);
 
 /*
  * stek_error tells what the last call that failed in this thread failed at, in
  * one line without a secret; "" if none has. It stays valid until the thread's
- * next call that fails.
+ * next call that fails. Any thread of any process.
  */
 const char *stek_error(void);
 
@@ -119,6 +120,8 @@ const char *stek_error(void);
  * RLIMIT_AS leave no room, or 256 stores are open; STEK_ERR_LOAD; STEK_ERR_BACKEND; STEK_ERR_SYSTEM;
  * STEK_ERR_FORKED if a parent process has had libstek-go.so loaded.
  *
+ * Any thread. In a child only if no parent has opened a store.
+ *
  * Close the store with stek_close. The library itself stays loaded whatever
  * dlclose(3) is told.
  */
@@ -130,6 +133,8 @@ stek_status stek_open(const char *uri, stek_store **store) STEK_NODISCARD;
  *
  * STEK_ERR_HANDLE; STEK_ERR_FORKED; STEK_ERR_BACKEND, and the store is closed all
  * the same.
+ *
+ * Any thread, of the process that opened store.
  */
 stek_status stek_close(stek_store *store);
 
@@ -186,6 +191,8 @@ typedef struct {
  * STEK_ERR_ARG, STEK_ERR_HANDLE, STEK_ERR_FORKED, STEK_ERR_LIBSSL,
  * STEK_ERR_CONTEXT, STEK_ERR_ATTACHED, STEK_ERR_SYSTEM; STEK_ERR_LIMIT if 1,024
  * different stores and options are attached already.
+ *
+ * Any thread, of the process that opened store.
  */
 stek_status stek_attach(struct ssl_ctx_st *ctx, stek_store *store,
                         const stek_attach_options *options) STEK_NODISCARD;
@@ -196,6 +203,8 @@ stek_status stek_attach(struct ssl_ctx_st *ctx, stek_store *store,
  *
  * STEK_ERR_ARG, STEK_ERR_LIBSSL, STEK_ERR_CONTEXT, STEK_ERR_DETACHED,
  * STEK_ERR_SYSTEM.
+ *
+ * Any thread of any process.
  */
 stek_status stek_detach(struct ssl_ctx_st *ctx);
 
@@ -214,13 +223,15 @@ typedef enum {
  * is good. Call it after ctx has been configured.
  *
  * Errors as stek_attach's, but for STEK_ERR_ATTACHED.
+ *
+ * Any thread, of the process that opened store.
  */
 stek_status stek_inspect(struct ssl_ctx_st *ctx, stek_store *store,
                          unsigned *warnings) STEK_NODISCARD;
 
 /*
  * stek_warning_text is one sentence for one bit, with what to change. A
- * constant; never NULL.
+ * constant; never NULL. Any thread of any process.
  */
 const char *stek_warning_text(stek_warning warning);
 
@@ -229,6 +240,8 @@ const char *stek_warning_text(stek_warning warning);
  * a ticket lifetime more. The schedule goes on from here.
  *
  * STEK_ERR_ARG, STEK_ERR_HANDLE, STEK_ERR_FORKED, STEK_ERR_BACKEND.
+ *
+ * Any thread, of the process that opened store.
  */
 stek_status stek_rotate(stek_store *store) STEK_NODISCARD;
 
@@ -258,6 +271,8 @@ typedef struct {
  * sizeof(stek_stats) as you compiled it.
  *
  * STEK_ERR_ARG, STEK_ERR_HANDLE, STEK_ERR_FORKED.
+ *
+ * Any thread, of the process that opened store.
  */
 stek_status stek_get_stats(stek_store *store, size_t size, stek_stats *stats) STEK_NODISCARD;
 
@@ -287,6 +302,8 @@ typedef struct {
  * their number to *count. STEK_KEYS_MAX of them are always enough.
  *
  * STEK_ERR_ARG, STEK_ERR_HANDLE, STEK_ERR_FORKED; STEK_ERR_SPACE.
+ *
+ * Any thread, of the process that opened store.
  */
 stek_status stek_get_keys(stek_store *store, size_t size, stek_key_info *keys, size_t capacity,
                           size_t *count) STEK_NODISCARD;

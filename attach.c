@@ -207,7 +207,7 @@ static enum stekc_result fail(struct stekc_report *report, enum stekc_result res
 }
 
 /* hold_context checks that ctx is an SSL_CTX of a libssl that stek works with,
-   and takes a reference to it, which let_context_go gives back. */
+   and takes a reference to it. */
 static enum stekc_result hold_context(void *ctx, struct stekc_report *report)
 {
     memset(report, 0, sizeof *report);
@@ -235,10 +235,20 @@ static enum stekc_result hold_context(void *ctx, struct stekc_report *report)
     return STEKC_OK;
 }
 
-/* A context that is not held stays alone: its SSL_CTX_free would be too many. */
-static void let_context_go(void *ctx, int held)
+/* begin takes the lock, and holds ctx if the result is STEKC_OK. */
+static enum stekc_result begin(void *ctx, struct stekc_report *report)
 {
-    if (held)
+    stekc_survive_fork();
+    take_lock();
+    return hold_context(ctx, report);
+}
+
+/* end undoes begin, which returned begun. A context that is not held is left
+   alone: its SSL_CTX_free would be too many. */
+static void end(void *ctx, enum stekc_result begun)
+{
+    give_lock();
+    if (begun == STEKC_OK)
         ossl.SSL_CTX_free(ctx);
 }
 
@@ -428,17 +438,11 @@ static enum stekc_result attach_held(SSL_CTX *ctx, struct stekc_store *store,
 enum stekc_result stekc_attach(void *ctx, struct stekc_store *store,
                                const struct stekc_options *options, struct stekc_report *report)
 {
-    enum stekc_result result;
-    int held;
+    enum stekc_result begun = begin(ctx, report);
+    enum stekc_result result =
+        begun == STEKC_OK ? attach_held(ctx, store, options, report) : begun;
 
-    stekc_survive_fork();
-    take_lock();
-    result = hold_context(ctx, report);
-    held = result == STEKC_OK;
-    if (held)
-        result = attach_held(ctx, store, options, report);
-    give_lock();
-    let_context_go(ctx, held);
+    end(ctx, begun);
     return result;
 }
 
@@ -458,32 +462,19 @@ static enum stekc_result detach_held(SSL_CTX *ctx, struct stekc_report *report)
 
 enum stekc_result stekc_detach(void *ctx, struct stekc_report *report)
 {
-    enum stekc_result result;
-    int held;
+    enum stekc_result begun = begin(ctx, report);
+    enum stekc_result result = begun == STEKC_OK ? detach_held(ctx, report) : begun;
 
-    stekc_survive_fork();
-    take_lock();
-    result = hold_context(ctx, report);
-    held = result == STEKC_OK;
-    if (held)
-        result = detach_held(ctx, report);
-    give_lock();
-    let_context_go(ctx, held);
+    end(ctx, begun);
     return result;
 }
 
 enum stekc_result stekc_inspect(void *ctx, int64_t window_seconds, struct stekc_report *report)
 {
-    enum stekc_result result;
-    int held;
+    enum stekc_result begun = begin(ctx, report);
 
-    stekc_survive_fork();
-    take_lock();
-    result = hold_context(ctx, report);
-    held = result == STEKC_OK;
-    if (held)
+    if (begun == STEKC_OK)
         report->warnings = warnings_for(ctx, window_seconds);
-    give_lock();
-    let_context_go(ctx, held);
-    return result;
+    end(ctx, begun);
+    return begun;
 }

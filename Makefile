@@ -10,7 +10,7 @@ export PKG_CONFIG_PATH := $(CURDIR)/spacemonkey/pkgconfig$(if $(PKG_CONFIG_PATH)
 export CGO_ENABLED := 1
 
 # The C of the root package, which is also in libstek.so.
-ROOT_SOURCES := callback.c table.c store.c attach.c openssl.c process.c
+ROOT_SOURCES := callback.c table.c tablemap.c store.c attach.c openssl.c process.c
 
 .DEFAULT_GOAL := test
 .PHONY: run test check bench lib install setup-build setup-run setup-test clean
@@ -72,6 +72,23 @@ build/libstek-go.so: $(GO_FILES) cgo/exports.map
 	@mkdir -p build
 	@cp cgo/exports.map $(GO_MAP)
 	go build -buildmode=c-shared -trimpath -o $@.$$$$ -ldflags '-s -w -extldflags "-Wl,-soname,libstek-go.so -Wl,--version-script=$(CURDIR)/$(GO_MAP) $(HARDEN)"' ./cgo && mv $@.$$$$ $@ && rm -f $@.$$$$.h build/libstek-go.*.h build/libstek-go.so.*.h
+
+# ---- the command, and the library for servers that nobody compiles again ----
+
+PRELOAD_SOURCES := $(wildcard preload/*.c)
+COMMAND_FILES := build/stek build/libstek-preload.so
+COMMAND_GO := go.mod $(wildcard *.go *.c *.h) $(shell find backend cmd internal ticketkey -name '*.go')
+
+command: setup-build
+	@$(MAKE) --no-print-directory $(COMMAND_FILES)
+
+build/libstek-preload.so: $(ROOT_SOURCES) $(PRELOAD_SOURCES) $(wildcard *.h preload/*.h) preload/libstek-preload.map
+	@mkdir -p build
+	$(CC) $(LIB_CPPFLAGS) $(LIB_CFLAGS) -shared -o $@.$$$$ $(ROOT_SOURCES) $(PRELOAD_SOURCES) -Wl,-z,nodelete -Wl,-soname,libstek-preload.so -Wl,--version-script=preload/libstek-preload.map $(HARDEN) -Wl,-z,defs $(LDFLAGS) -ldl -lpthread && mv $@.$$$$ $@
+
+build/stek: $(COMMAND_GO)
+	@mkdir -p build
+	go build -trimpath -o $@.$$$$ -ldflags '-s -w -X main.version=$(VERSION)' ./cmd/stek && mv $@.$$$$ $@
 
 # Only builds what is missing: as root there may be no compiler in PATH.
 install: $(LIB_FILES)

@@ -93,7 +93,7 @@ func Attach(ctx unsafe.Pointer, ks *Keystore, options ...AttachOption) ([]Warnin
 		return nil, fmt.Errorf("attach keystore: %w", ErrClosed)
 	}
 	if ks.table.store == nil {
-		return nil, fmt.Errorf("attach keystore: %w: this keystore serves a table of the caller's", ErrOption)
+		return nil, fmt.Errorf("attach keystore: %w: this keystore serves a table of others", ErrOption)
 	}
 
 	c := C.struct_stekc_options{
@@ -179,7 +179,8 @@ func warningsOf(report *C.struct_stekc_report) []Warning {
 type table struct {
 	store   *C.struct_stekc_store
 	keys    *C.struct_stekc_table
-	refused []string // protections of its memory that the system refused
+	shared  *SharedTable // whose memory this is, or nil
+	refused []string     // protections of its memory that the system refused
 }
 
 // newTable makes the C side of ks. A user's KeyStore is asked through a handle,
@@ -203,7 +204,7 @@ func newTable(ks *Keystore) (*table, error) {
 		}
 		return nil, fmt.Errorf("make key table: %w", err)
 	}
-	t := &table{store, C.stekc_store_table(store), refusedNames(refused)}
+	t := &table{store: store, keys: C.stekc_store_table(store), refused: refusedNames(refused)}
 	t.useClock(ks.source.Clock())
 	return t, nil
 }
@@ -239,8 +240,12 @@ func refusedNames(refused C.uint) []string {
 	return names
 }
 
-// close empties the table, and drops this reference to its store.
+// close empties the table, and drops this reference to its store. A shared table
+// stays as it is: servers go on with it.
 func (t *table) close() {
+	if t.shared != nil {
+		return
+	}
 	C.stekc_table_publish(t.keys, 0)
 	C.stekc_store_close(t.store)
 }
@@ -252,7 +257,17 @@ func (t *table) now() ticketkey.Now {
 }
 
 // holdTime keeps the clocks from going back behind now.
-func (t *table) holdTime() { C.stekc_table_hold_time(t.keys) }
+func (t *table) holdTime() {
+	t.regrow()
+	C.stekc_table_hold_time(t.keys)
+}
+
+// regrow lets the memory of a shared table be touched that somebody cut off.
+func (t *table) regrow() {
+	if t.shared != nil {
+		t.shared.regrow()
+	}
+}
 
 func (t *table) stage() []C.struct_stek_key {
 	return unsafe.Slice(C.stekc_table_stage(t.keys), C.STEK_MAX_KEYS)
@@ -290,6 +305,7 @@ func (t *table) keep(kept []publishedKey, now ticketkey.Now) {
 }
 
 func (t *table) counts() Stats {
+	t.regrow()
 	count := func(c C.enum_stek_counter) uint64 { return uint64(C.stekc_table_counted(t.keys, c)) }
 	return Stats{
 		Issued:           count(C.STEK_COUNT_ISSUED),
@@ -303,8 +319,44 @@ func (t *table) counts() Stats {
 		Aged:             count(C.STEK_COUNT_AGED),
 		Errors:           count(C.STEK_COUNT_ERRORS),
 		Asked:            count(C.STEK_COUNT_ASKED),
+		Contexts:         count(C.STEK_COUNT_CONTEXTS),
+		Displaced:        count(C.STEK_COUNT_DISPLACED),
+		TicketsOff:       count(C.STEK_COUNT_TICKETS_OFF),
+		TicketsStateful:  count(C.STEK_COUNT_STATEFUL),
+		TicketsNone13:    count(C.STEK_COUNT_NONE13),
+		TicketsForced:    count(C.STEK_COUNT_FORCED),
 	}
 }
+
+// list hands the keys in the table to use, which must keep no secret.
+func (t *table) list(use func([]C.struct_stek_key)) {
+	var keys [C.STEK_MAX_KEYS]C.struct_stek_key
+	n := C.stekc_table_list(t.keys, &keys[0])
+	use(keys[:n])
+	for i := range keys {
+		wipeKey(&keys[i])
+	}
+}
+
+// keyCounts is the counts of every key in the table.
+func (t *table) keyCounts() map[Name]KeyCounts {
+	t.regrow()
+	counts := map[Name]KeyCounts{}
+	t.list(func(keys []C.struct_stek_key) {
+		for i := range keys {
+			c := C.stekc_table_counted_of(t.keys, &keys[i])
+			counts[nameOf(&keys[i])] = KeyCounts{
+				Issued:           uint64(c.issued),
+				Renewed:          uint64(c.renewed),
+				Accepted:         uint64(c.accepted),
+				AcceptedPrevious: uint64(c.accepted_previous),
+			}
+		}
+	})
+	return counts
+}
+
+func nameOf(key *C.struct_stek_key) Name { return *(*Name)(unsafe.Pointer(&key.name[0])) }
 
 // fillKey copies k into out, which C owns and wipes. It looks at the copy: a
 // secret may have changed since it was looked at last. If the copy is no valid

@@ -429,7 +429,7 @@ static void count_decrypt(const struct stekc_binding *binding, enum stek_state s
         count(binding, STEK_COUNT_LIMITED);
         break;
     case STEK_PREVIOUS:
-        count(binding, STEK_COUNT_ACCEPTED_PREVIOUS);
+        stekc_table_count(binding->store->table, STEK_COUNT_ACCEPTED_PREVIOUS, key);
         /* fall through */
     case STEK_UPCOMING:
     case STEK_CURRENT:
@@ -437,7 +437,7 @@ static void count_decrypt(const struct stekc_binding *binding, enum stek_state s
         break;
     }
     if (verdict == STEK_RENEW)
-        count(binding, STEK_COUNT_RENEWED);
+        stekc_table_count(binding->store->table, STEK_COUNT_RENEWED, key);
 }
 
 /* decrypt_with goes on from what the table said: facts->state, and key. */

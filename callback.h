@@ -87,10 +87,13 @@ struct stek_now {
 struct stekc_table;
 
 /* Changes with the layout of a table or of struct stek_key. */
-enum { STEK_TABLE_LAYOUT = 1 };
+enum { STEK_TABLE_LAYOUT = 2 };
 
 /* Who reads a table: this process alone, or its forked children too. */
 enum stek_sharing { STEK_PRIVATE, STEK_INHERITED };
+
+/* What a process does with a table in shared files. */
+enum stek_access { STEK_READER, STEK_WRITER };
 
 /* By which clocks its windows are meant. */
 enum { STEK_CLOCK_BOTH = 0, STEK_CLOCK_BOOT = 1 };
@@ -105,6 +108,44 @@ enum { STEK_NOT_LOCKED = 1, STEK_NOT_UNDUMPABLE = 2, STEK_NOT_WIPED_ON_FORK = 4 
  * system did not grant. NULL with errno on failure.
  */
 struct stekc_table *stekc_table_new(enum stek_sharing sharing, unsigned *refused);
+
+/*
+ * stekc_table_files makes the two files of a shared table in memory alone, for
+ * processes that inherit them: the keys in one that is out of the kernel's own
+ * reach where memfd_secret(2) is to be had and secret is not 0, else in one
+ * that cannot shrink. They stay open in exec(3). Returns 0, or -1 with errno.
+ */
+int stekc_table_files(int secret, int *keys_file, int *counts_file);
+
+/* Why stekc_table_open did not open a table. */
+enum stekc_opened {
+    STEKC_OPENED,
+    STEKC_OPEN_FAILED,  /* errno tells */
+    STEKC_OPEN_EMPTY,   /* the file is shorter than a table */
+    STEKC_OPEN_FOREIGN, /* it is no key table */
+    STEKC_OPEN_VERSION  /* a key table of another layout */
+};
+
+/*
+ * stekc_table_open maps the shared table in two files, which the caller owns
+ * and may close, and writes it to *table. A reader has the keys read-only, and
+ * counts that nobody sees if counts_file is -1. A writer, one at a time, goes on
+ * with a table that it finds, or begins an empty one. *refused is as for
+ * stekc_table_new.
+ */
+enum stekc_opened stekc_table_open(int keys_file, int counts_file, enum stek_access access,
+                                   struct stekc_table **table, unsigned *refused);
+
+/* stekc_table_regrow makes the two files as long again as a table is: before a
+   writer or a reader of counts touches what another process may have cut off.
+   Returns 0, or -1 with errno. */
+int stekc_table_regrow(int keys_file, int counts_file);
+
+/* stekc_table_holds tells whether address is in the mapping of table, and the
+   part that it is in: its address, size and protection (mmap(2)). Safe in a
+   signal handler. */
+int stekc_table_holds(const struct stekc_table *table, const void *address, void **part,
+                      size_t *size, int *protection);
 
 /* stekc_table_use_clock sets the clocks; STEK_CLOCK_BOTH until then. */
 void stekc_table_use_clock(struct stekc_table *table, int clock);
@@ -129,7 +170,8 @@ struct stek_now stekc_table_hold_time(struct stekc_table *table);
  */
 struct stek_key *stekc_table_stage(struct stekc_table *table);
 
-/* Counts of a table. Go's Stats documents each. */
+/* Counts of a table. Go's Stats documents each. Those before STEK_KEY_COUNTERS
+   are also counted for each key. */
 enum stek_counter {
     STEK_COUNT_ISSUED,
     STEK_COUNT_RENEWED,
@@ -142,13 +184,23 @@ enum stek_counter {
     STEK_COUNT_AGED,
     STEK_COUNT_ERRORS,
     STEK_COUNT_ASKED,
+    STEK_COUNT_CONTEXTS,
+    STEK_COUNT_DISPLACED,
+    STEK_COUNT_TICKETS_OFF,
+    STEK_COUNT_STATEFUL,
+    STEK_COUNT_NONE13,
+    STEK_COUNT_FORCED,
     STEK_COUNTERS
 };
 
-/* Counts of one key: those of STEK_COUNT_ISSUED and STEK_COUNT_ACCEPTED. */
+enum { STEK_KEY_COUNTERS = STEK_COUNT_ACCEPTED_PREVIOUS + 1 };
+
+/* Counts of one key. */
 struct stek_key_counts {
     uint64_t issued;
+    uint64_t renewed;
     uint64_t accepted;
+    uint64_t accepted_previous;
 };
 
 /* stekc_table_count adds one to counter, and to its count of key, which may be
@@ -230,6 +282,10 @@ struct stekc_store;
  */
 struct stekc_store *stekc_store_new(enum stek_sharing sharing, const struct stekc_ask *ask,
                                     unsigned *refused);
+
+/* stekc_store_on makes a store of table, which it frees at its end; it asks
+   nobody. NULL with errno on failure. */
+struct stekc_store *stekc_store_on(struct stekc_table *table);
 
 struct stekc_table *stekc_store_table(struct stekc_store *store);
 

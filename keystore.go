@@ -190,6 +190,9 @@ func (ks *Keystore) start(options []Option) error {
 }
 
 func (ks *Keystore) makeTable(config *config) (*table, error) {
+	if config.shared != nil {
+		return config.shared.table(ks.source, ks.health)
+	}
 	if config.table != nil {
 		return tableAt(config.table, ks.source.Clock()), nil
 	}
@@ -353,6 +356,7 @@ type KeyInfo struct {
 	NotBefore    time.Time // begins to encrypt
 	NotAfter     time.Time // ends to encrypt
 	DecryptUntil time.Time // is destroyed
+	Counts       KeyCounts
 }
 
 // Keys lists the keys in the key table, newest first. It is empty for a
@@ -364,10 +368,11 @@ func (ks *Keystore) Keys() []KeyInfo {
 		return nil
 	}
 	now := ks.clock()
+	counts := ks.table.keyCounts()
 	var list []KeyInfo
 	current := false
 	for _, k := range ks.published {
-		info := KeyInfo{k.Name, k.StateAt(now), k.NotBefore, k.NotAfter, k.DecryptUntil}
+		info := KeyInfo{k.Name, k.StateAt(now), k.NotBefore, k.NotAfter, k.DecryptUntil, counts[k.Name]}
 		if info.State == ticketkey.Current && current {
 			info.State = ticketkey.Previous // superseded by a newer one
 		}

@@ -16,6 +16,7 @@ type config struct {
 	logger       *slog.Logger
 	strictMemory bool
 	table        unsafe.Pointer
+	shared       *SharedTable
 	clock        func() ticketkey.Now
 }
 
@@ -41,6 +42,15 @@ func WithStrictMemory() Option {
 // keystore alone. Attach is not possible, and a KeyStore is not asked.
 func WithTable(address unsafe.Pointer) Option {
 	return func(c *config) { c.table = address }
+}
+
+// WithSharedTable publishes the keys to table, for servers in other processes,
+// instead of to a table of the keystore's own. If table has keys already, which
+// an earlier keystore left, and the source is a backend.Adopter, the source goes
+// on with them. The keystore is the table's only one, and leaves its keys there
+// when it is closed. Attach is not possible, and a KeyStore is not asked.
+func WithSharedTable(table *SharedTable) Option {
+	return func(c *config) { c.shared = table }
 }
 
 // A ProtectionError tells which protections of memory the system refused.

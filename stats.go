@@ -18,9 +18,26 @@ type Stats struct {
 	Panics           uint64 // panics of a KeyStore
 	RefreshErrors    uint64 // refreshes in which the source failed
 
+	// Of servers under the preload library alone.
+	Contexts        uint64 // SSL_CTX attached
+	Displaced       uint64 // ticket callbacks that servers set, and that stek answers instead
+	TicketsOff      uint64 // contexts with tickets switched off, SSL_OP_NO_TICKET
+	TicketsStateful uint64 // contexts whose TLS 1.3 tickets are stateful, as early data with replay protection makes them
+	TicketsNone13   uint64 // contexts that send no TLS 1.3 ticket, SSL_CTX_set_num_tickets(ctx, 0)
+	TicketsForced   uint64 // of TicketsOff, those where tickets were switched on again
+
 	// UnprotectedMemory is not a count: how many kinds of protection the system
 	// refuses to the memory of keys now, see WithStrictMemory.
 	UnprotectedMemory uint64
+}
+
+// KeyCounts counts what was done with one key. Every count only grows while the
+// key is in force.
+type KeyCounts struct {
+	Issued           uint64 // tickets encrypted
+	Renewed          uint64 // of Accepted, those that are to bring a fresh ticket
+	Accepted         uint64 // tickets under this key
+	AcceptedPrevious uint64 // of Accepted, those after the key was superseded
 }
 
 // Stats returns the counts; after Close, those at Close.

@@ -7,26 +7,33 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct stekc_store *stekc_store_new(enum stek_sharing sharing, const struct stekc_ask *ask,
-                                    unsigned *refused)
+struct stekc_store *stekc_store_on(struct stekc_table *table)
 {
     struct stekc_store *store = calloc(1, sizeof *store);
 
-    *refused = 0;
     if (store == NULL)
         return NULL;
-    store->table = stekc_table_new(sharing, refused);
-    if (store->table == NULL) {
+    store->table = table;
+    store->maker = stekc_process();
+    atomic_init(&store->references, 1);
+    return store;
+}
+
+struct stekc_store *stekc_store_new(enum stek_sharing sharing, const struct stekc_ask *ask,
+                                    unsigned *refused)
+{
+    struct stekc_table *table = stekc_table_new(sharing, refused);
+    struct stekc_store *store = table != NULL ? stekc_store_on(table) : NULL;
+
+    if (store == NULL) {
         int cause = errno;
 
-        free(store);
+        stekc_table_free(table);
         errno = cause;
         return NULL;
     }
     if (ask != NULL)
         store->ask = *ask;
-    store->maker = stekc_process();
-    atomic_init(&store->references, 1);
     return store;
 }
 

@@ -10,25 +10,15 @@
  * No OpenSSL and no Go in this file.
  */
 #define _GNU_SOURCE
-#include "callback.h"
+#include "table.h"
 
-#include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #define NANOSECONDS INT64_C(1000000000)
 
-/* "stektab" and the layout's version. Zeros are not a table. */
-#define TABLE_MAGIC (UINT64_C(0x7374656b74616200) | STEK_TABLE_LAYOUT)
 /* Marks a cell in use. Zeros are not a key. */
 #define CELL_MAGIC UINT64_C(0x5354454b63656c6c)
-
-enum { KEY_WORDS = sizeof(struct stek_key) / sizeof(uint64_t) };
-_Static_assert(sizeof(struct stek_key) == KEY_WORDS * sizeof(uint64_t),
-               "struct stek_key is a whole number of words");
 
 /* Words of struct stek_key that are read on their own. */
 enum {
@@ -36,36 +26,6 @@ enum {
     WORD_COUNT_AT = offsetof(struct stek_key, count_at) / 8,
     WORD_NOT_BEFORE = offsetof(struct stek_key, not_before) / 8,
     WORD_NOT_AFTER = offsetof(struct stek_key, not_after) / 8
-};
-
-struct cell {
-    _Atomic uint64_t magic;
-    _Atomic uint64_t word[KEY_WORDS];
-    _Atomic uint64_t checksum;
-};
-
-struct slot {
-    _Atomic uint64_t count;
-    struct cell cell[STEK_MAX_KEYS];
-};
-
-struct key_counts {
-    _Atomic uint64_t issued;
-    _Atomic uint64_t accepted;
-};
-
-struct stekc_table {
-    _Atomic uint64_t magic;
-    _Atomic uint64_t sequence;   /* readers use slot[sequence & 1] */
-    _Atomic int64_t boot_offset; /* ns: wall clock minus boot clock at the start */
-    _Atomic uint64_t clock;
-    _Atomic int64_t low, high; /* where time was when it was last held */
-    struct slot slot[2];
-    struct stek_key stage[STEK_MAX_KEYS]; /* the writer's own */
-
-    /* Written by readers. A key has the same place, count_at - 1, for life. */
-    _Atomic uint64_t counted[STEK_COUNTERS];
-    struct key_counts counted_of[STEK_MAX_KEYS];
 };
 
 void stekc_wipe(void *p, size_t size)
@@ -92,89 +52,91 @@ static int64_t read_clock(clockid_t id)
     return (int64_t)t.tv_sec * NANOSECONDS + t.tv_nsec;
 }
 
-static size_t page_size(void)
+/* checksum is never zero for a cell of zeros; it finds accidents, not attacks. */
+static uint64_t checksum(const uint64_t word[STEKC_KEY_WORDS])
 {
-    long size = sysconf(_SC_PAGESIZE);
+    uint64_t sum = CELL_MAGIC;
 
-    return size > 0 ? (size_t)size : 4096;
-}
-
-/* body_size is the size of a table in whole pages. */
-static size_t body_size(void)
-{
-    size_t page = page_size();
-
-    return (sizeof(struct stekc_table) + page - 1) / page * page;
-}
-
-struct stekc_table *stekc_table_new(enum stek_sharing sharing, unsigned *refused)
-{
-    size_t page = page_size();
-    size_t body = body_size();
-    size_t mapped = body + 2 * page;
-    int visibility = sharing == STEK_INHERITED ? MAP_SHARED : MAP_PRIVATE;
-    struct stekc_table *table;
-    char *base;
-
-    *refused = 0;
-    base = mmap(NULL, mapped, PROT_NONE, visibility | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED)
-        return NULL;
-    if (mprotect(base + page, body, PROT_READ | PROT_WRITE) != 0) {
-        int cause = errno;
-
-        munmap(base, mapped);
-        errno = cause;
-        return NULL;
+    for (int i = 0; i < STEKC_KEY_WORDS; i++) {
+        sum = (sum ^ word[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        sum ^= sum >> 29;
     }
-    if (mlock(base + page, body) != 0)
-        *refused |= STEK_NOT_LOCKED;
-    if (madvise(base + page, body, MADV_DONTDUMP) != 0)
-        *refused |= STEK_NOT_UNDUMPABLE;
-    if (sharing == STEK_PRIVATE && madvise(base + page, body, MADV_WIPEONFORK) != 0)
-        *refused |= STEK_NOT_WIPED_ON_FORK;
+    return sum | 1;
+}
 
-    table = (struct stekc_table *)(void *)(base + page);
-    atomic_store(&table->boot_offset, read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME));
-    atomic_store(&table->low, INT64_MIN);
-    atomic_store(&table->high, INT64_MIN);
-    store(&table->magic, TABLE_MAGIC);
-    return table;
+static void write_slot(struct stekc_slot *slot, const struct stek_key *keys, size_t count)
+{
+    uint64_t word[STEKC_KEY_WORDS];
+
+    store(&slot->count, count);
+    for (size_t i = 0; i < STEK_MAX_KEYS; i++) {
+        struct stekc_cell *cell = &slot->cell[i];
+
+        memset(word, 0, sizeof word);
+        if (i < count)
+            memcpy(word, &keys[i], sizeof word);
+        for (int j = 0; j < STEKC_KEY_WORDS; j++)
+            store(&cell->word[j], word[j]);
+        store(&cell->checksum, i < count ? checksum(word) : 0);
+        store(&cell->magic, i < count ? CELL_MAGIC : 0);
+    }
+    stekc_wipe(word, sizeof word);
+}
+
+static void store_time(_Atomic int64_t *word, int64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+}
+
+static void copy_clocks(struct stekc_clocks *to, const struct stekc_clocks *from)
+{
+    store_time(&to->boot_offset, atomic_load(&from->boot_offset));
+    store(&to->clock, load(&from->clock));
+    store_time(&to->low, atomic_load(&from->low));
+    store_time(&to->high, atomic_load(&from->high));
+}
+
+void stekc_table_start(struct stekc_table *table)
+{
+    struct stekc_writer *writer = stekc_writer_of(table);
+    struct stekc_counts *counts = stekc_counts_of(table);
+
+    store_time(&writer->clocks.boot_offset,
+               read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME));
+    store(&writer->clocks.clock, STEK_CLOCK_BOTH);
+    store_time(&writer->clocks.low, INT64_MIN);
+    store_time(&writer->clocks.high, INT64_MIN);
+    for (int c = 0; c < STEK_COUNTERS; c++)
+        store(&counts->counted[c], 0);
+    stekc_table_publish(table, 0); /* also writes the head */
+}
+
+void stekc_table_resume(struct stekc_table *table)
+{
+    copy_clocks(&stekc_writer_of(table)->clocks, &table->clocks);
 }
 
 void stekc_table_use_clock(struct stekc_table *table, int clock)
 {
-    store(&table->clock, (uint64_t)clock);
-}
-
-void stekc_table_free(struct stekc_table *table)
-{
-    if (table == NULL)
-        return;
-    stekc_wipe(table, body_size());
-    stekc_table_forget(table);
-}
-
-void stekc_table_forget(struct stekc_table *table)
-{
-    munmap((char *)table - page_size(), body_size() + 2 * page_size());
+    store(&stekc_writer_of(table)->clocks.clock, (uint64_t)clock);
+    store(&table->clocks.clock, (uint64_t)clock);
 }
 
 int stekc_table_intact(const struct stekc_table *table)
 {
-    return load(&table->magic) == TABLE_MAGIC;
+    return load(&table->magic) == STEKC_TABLE_MAGIC;
 }
 
 struct stek_now stekc_table_now(const struct stekc_table *table)
 {
     int64_t boot = read_clock(CLOCK_BOOTTIME) +
-                   atomic_load_explicit(&table->boot_offset, memory_order_acquire);
+                   atomic_load_explicit(&table->clocks.boot_offset, memory_order_acquire);
     struct stek_now now = {boot, boot};
 
-    if (load(&table->clock) == STEK_CLOCK_BOTH) {
+    if (load(&table->clocks.clock) == STEK_CLOCK_BOTH) {
         int64_t wall = read_clock(CLOCK_REALTIME);
-        int64_t low = atomic_load_explicit(&table->low, memory_order_acquire);
-        int64_t high = atomic_load_explicit(&table->high, memory_order_acquire);
+        int64_t low = atomic_load_explicit(&table->clocks.low, memory_order_acquire);
+        int64_t high = atomic_load_explicit(&table->clocks.high, memory_order_acquire);
 
         if (wall < boot)
             now.low = wall;
@@ -186,53 +148,38 @@ struct stek_now stekc_table_now(const struct stekc_table *table)
     return now;
 }
 
+/* repair writes the head of a table again that somebody has damaged. The keys
+   of a table that was none are not believed. */
+static void repair(struct stekc_table *table)
+{
+    copy_clocks(&table->clocks, &stekc_writer_of(table)->clocks);
+    if (stekc_table_intact(table))
+        return;
+    for (int i = 0; i < 2; i++)
+        write_slot(&table->slot[i], NULL, 0);
+    store(&table->magic, STEKC_TABLE_MAGIC);
+}
+
 struct stek_now stekc_table_hold_time(struct stekc_table *table)
 {
-    struct stek_now now = stekc_table_now(table);
+    struct stekc_writer *writer = stekc_writer_of(table);
+    struct stek_now now;
 
-    atomic_store_explicit(&table->low, now.low, memory_order_release);
-    atomic_store_explicit(&table->high, now.high, memory_order_release);
+    repair(table);
+    now = stekc_table_now(table);
+    store_time(&writer->clocks.low, now.low);
+    store_time(&writer->clocks.high, now.high);
+    copy_clocks(&table->clocks, &writer->clocks);
     return now;
 }
 
 struct stek_key *stekc_table_stage(struct stekc_table *table)
 {
-    return table->stage;
-}
-
-/* checksum is never zero for a cell of zeros; it finds accidents, not attacks. */
-static uint64_t checksum(const uint64_t word[KEY_WORDS])
-{
-    uint64_t sum = CELL_MAGIC;
-
-    for (int i = 0; i < KEY_WORDS; i++) {
-        sum = (sum ^ word[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        sum ^= sum >> 29;
-    }
-    return sum | 1;
-}
-
-static void write_slot(struct slot *slot, const struct stek_key *keys, size_t count)
-{
-    uint64_t word[KEY_WORDS];
-
-    store(&slot->count, count);
-    for (size_t i = 0; i < STEK_MAX_KEYS; i++) {
-        struct cell *cell = &slot->cell[i];
-
-        memset(word, 0, sizeof word);
-        if (i < count)
-            memcpy(word, &keys[i], sizeof word);
-        for (int j = 0; j < KEY_WORDS; j++)
-            store(&cell->word[j], word[j]);
-        store(&cell->checksum, i < count ? checksum(word) : 0);
-        store(&cell->magic, i < count ? CELL_MAGIC : 0);
-    }
-    stekc_wipe(word, sizeof word);
+    return stekc_writer_of(table)->stage;
 }
 
 /* current_cell is the index of the cell that encrypts at now, or -1. */
-static int current_cell(const struct slot *slot, uint64_t count, struct stek_now now)
+static int current_cell(const struct stekc_slot *slot, uint64_t count, struct stek_now now)
 {
     int64_t begun = 0;
     int found = -1;
@@ -251,7 +198,7 @@ static int current_cell(const struct slot *slot, uint64_t count, struct stek_now
     return found;
 }
 
-static int named_cell(const struct slot *slot, uint64_t count,
+static int named_cell(const struct stekc_slot *slot, uint64_t count,
                       const unsigned char name[STEK_NAME_SIZE])
 {
     uint64_t want[2];
@@ -266,9 +213,10 @@ static int named_cell(const struct slot *slot, uint64_t count,
 
 /* place_counts gives every staged key the place of its counts: the one it has
    in slot, or else one that is free, from zero. */
-static void place_counts(struct stekc_table *table, const struct slot *slot, size_t count)
+static void place_counts(struct stekc_table *table, const struct stekc_slot *slot, size_t count)
 {
-    struct stek_key *stage = table->stage;
+    struct stek_key *stage = stekc_writer_of(table)->stage;
+    struct stekc_counts *counts = stekc_counts_of(table);
     uint64_t held = load(&slot->count);
     uint64_t place[STEK_MAX_KEYS] = {0};
     unsigned char taken[STEK_MAX_KEYS] = {0};
@@ -291,8 +239,8 @@ static void place_counts(struct stekc_table *table, const struct slot *slot, siz
                 free++;
             taken[free] = 1;
             place[i] = free + 1;
-            atomic_store(&table->counted_of[free].issued, 0);
-            atomic_store(&table->counted_of[free].accepted, 0);
+            for (int c = 0; c < STEK_KEY_COUNTERS; c++)
+                atomic_store(&counts->counted_of[free][c], 0);
         }
         stage[i].count_at = place[i];
     }
@@ -300,26 +248,29 @@ static void place_counts(struct stekc_table *table, const struct slot *slot, siz
 
 int stekc_table_publish(struct stekc_table *table, size_t count)
 {
-    uint64_t sequence = load(&table->sequence);
+    struct stek_key *stage = stekc_writer_of(table)->stage;
+    uint64_t sequence;
 
     if (count > STEK_MAX_KEYS)
         return -1;
+    repair(table);
+    sequence = load(&table->sequence);
     place_counts(table, &table->slot[sequence & 1], count);
-    write_slot(&table->slot[(sequence + 1) & 1], table->stage, count);
+    write_slot(&table->slot[(sequence + 1) & 1], stage, count);
     store(&table->sequence, sequence + 1);
-    write_slot(&table->slot[sequence & 1], table->stage, count);
-    stekc_wipe(table->stage, sizeof table->stage);
+    write_slot(&table->slot[sequence & 1], stage, count);
+    stekc_wipe(stage, STEK_MAX_KEYS * sizeof *stage);
     return 0;
 }
 
 /* copy_cell copies a cell and reports whether it holds a whole key. It believes
    nothing else: forked children may be able to write to the table. */
-static int copy_cell(const struct cell *cell, struct stek_key *out)
+static int copy_cell(const struct stekc_cell *cell, struct stek_key *out)
 {
-    uint64_t word[KEY_WORDS];
+    uint64_t word[STEKC_KEY_WORDS];
     int whole;
 
-    for (int i = 0; i < KEY_WORDS; i++)
+    for (int i = 0; i < STEKC_KEY_WORDS; i++)
         word[i] = load(&cell->word[i]);
     whole = load(&cell->magic) == CELL_MAGIC && load(&cell->checksum) == checksum(word);
     memcpy(out, word, sizeof word);
@@ -345,7 +296,7 @@ static enum stek_state read_key(const struct stekc_table *table, const unsigned 
         return STEK_NO_KEY;
     for (int try = 0; try < TRIES; try++) {
         uint64_t sequence = load(&table->sequence);
-        const struct slot *slot = &table->slot[sequence & 1];
+        const struct stekc_slot *slot = &table->slot[sequence & 1];
         uint64_t count = load(&slot->count);
         enum stek_state state = STEK_NO_KEY;
         struct stek_key key;
@@ -404,7 +355,7 @@ size_t stekc_table_list(const struct stekc_table *table, struct stek_key *out)
 {
     for (int try = 0; try < TRIES; try++) {
         uint64_t sequence = load(&table->sequence);
-        const struct slot *slot = &table->slot[sequence & 1];
+        const struct stekc_slot *slot = &table->slot[sequence & 1];
         uint64_t count = load(&slot->count);
         size_t listed = 0;
 
@@ -422,30 +373,32 @@ size_t stekc_table_list(const struct stekc_table *table, struct stek_key *out)
 void stekc_table_count(struct stekc_table *table, enum stek_counter counter,
                        const struct stek_key *key)
 {
-    atomic_fetch_add_explicit(&table->counted[counter], 1, memory_order_relaxed);
-    if (key == NULL || key->count_at == 0 || key->count_at > STEK_MAX_KEYS)
-        return;
-    if (counter == STEK_COUNT_ISSUED)
-        atomic_fetch_add_explicit(&table->counted_of[key->count_at - 1].issued, 1,
-                                  memory_order_relaxed);
-    if (counter == STEK_COUNT_ACCEPTED)
-        atomic_fetch_add_explicit(&table->counted_of[key->count_at - 1].accepted, 1,
+    struct stekc_counts *counts = stekc_counts_of(table);
+
+    atomic_fetch_add_explicit(&counts->counted[counter], 1, memory_order_relaxed);
+    if (key != NULL && key->count_at > 0 && key->count_at <= STEK_MAX_KEYS &&
+        (int)counter < STEK_KEY_COUNTERS)
+        atomic_fetch_add_explicit(&counts->counted_of[key->count_at - 1][counter], 1,
                                   memory_order_relaxed);
 }
 
 uint64_t stekc_table_counted(const struct stekc_table *table, enum stek_counter counter)
 {
-    return atomic_load_explicit(&table->counted[counter], memory_order_relaxed);
+    return atomic_load_explicit(&stekc_counts_of(table)->counted[counter], memory_order_relaxed);
 }
 
 struct stek_key_counts stekc_table_counted_of(const struct stekc_table *table,
                                               const struct stek_key *key)
 {
-    struct stek_key_counts counts = {0, 0};
+    struct stek_key_counts counts = {0, 0, 0, 0};
+    const _Atomic uint64_t *counted;
 
     if (key->count_at > 0 && key->count_at <= STEK_MAX_KEYS) {
-        counts.issued = load(&table->counted_of[key->count_at - 1].issued);
-        counts.accepted = load(&table->counted_of[key->count_at - 1].accepted);
+        counted = stekc_counts_of(table)->counted_of[key->count_at - 1];
+        counts.issued = load(&counted[STEK_COUNT_ISSUED]);
+        counts.renewed = load(&counted[STEK_COUNT_RENEWED]);
+        counts.accepted = load(&counted[STEK_COUNT_ACCEPTED]);
+        counts.accepted_previous = load(&counted[STEK_COUNT_ACCEPTED_PREVIOUS]);
     }
     return counts;
 }

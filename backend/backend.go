@@ -46,3 +46,11 @@ type Rotator interface {
 	// Rotate makes a fresh key current at now; Keys then returns it.
 	Rotate(now ticketkey.Now) error
 }
+
+// An Adopter is a Source that can go on with keys that it did not make, as those
+// that an agent left in a table which servers still read.
+type Adopter interface {
+	// Adopt copies those of keys that are current or previous at now; Keys has
+	// not been called. It keeps their secrets no longer than the call.
+	Adopt(keys []ticketkey.Key, now ticketkey.Now) error
+}

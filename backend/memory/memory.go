@@ -5,6 +5,7 @@ package memory
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/go-stek/stek/backend"
@@ -76,6 +77,45 @@ func (s *Source) Rotate(now ticketkey.Now) error {
 	return nil
 }
 
+// Adopt takes over those of keys that are current or previous at now, and goes
+// on with the schedule where they are.
+func (s *Source) Adopt(keys []ticketkey.Key, now ticketkey.Now) error {
+	set, err := ticketkey.NewSet(keys...)
+	if err != nil {
+		return fmt.Errorf("adopt ticket keys: %w", err)
+	}
+	for _, key := range set.Keys() {
+		state := set.StateAt(key.Name, now)
+		if state != ticketkey.Current && state != ticketkey.Previous {
+			continue // an upcoming key was never used
+		}
+		held, err := hold(key)
+		if err != nil {
+			return fmt.Errorf("adopt ticket keys: %w", err)
+		}
+		if state == ticketkey.Current {
+			s.schedule.Window(&held.Key, key.NotBefore)
+		}
+		s.keys = append(s.keys, held)
+	}
+	s.destroyExpired(now)
+	return nil
+}
+
+// hold copies k, secrets and all.
+func hold(k ticketkey.Key) (heldKey, error) {
+	aes, hmac := k.AESKey.Bytes(), k.HMACKey.Bytes()
+	memory, err := securemem.New(len(aes) + len(hmac))
+	if err != nil {
+		return heldKey{}, err
+	}
+	secret := memory.Bytes()
+	copy(secret[copy(secret, aes):], hmac)
+	k.AESKey = ticketkey.SecretOf(secret[:len(aes):len(aes)])
+	k.HMACKey = ticketkey.SecretOf(secret[len(aes):])
+	return heldKey{memory: memory, Key: k}, nil
+}
+
 // Refused lists the protections that the system refuses to the keys' memory.
 func (s *Source) Refused() []string {
 	var refused []string
@@ -107,10 +147,10 @@ func (s *Source) destroyExpired(now ticketkey.Now) {
 	s.keys = kept
 }
 
-// nextBegin is when the key after the newest begins: at once if there is none
-// or if its turn has been missed, as after a suspend.
+// nextBegin is when the key after the newest begins: at once if that is none, if
+// its turn has been missed, as after a suspend, or if the newest has ended.
 func (s *Source) nextBegin(now ticketkey.Now) time.Time {
-	if len(s.keys) == 0 {
+	if len(s.keys) == 0 || s.keys[0].StateAt(now) == ticketkey.Previous {
 		return now.Low
 	}
 	next := s.keys[0].NotBefore.Add(s.schedule.Rotation)

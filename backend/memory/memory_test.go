@@ -166,3 +166,50 @@ func TestNewRefusesBadConfig(t *testing.T) {
 	_, err := New(Config{Rotation: time.Hour, Lifetime: 3 * time.Hour})
 	require.EqualError(t, err, "ticket lifetime of 3h0m0s is more than twice the rotation of 1h0m0s")
 }
+
+func TestAdoptedKeysGoOnWhereTheyAre(t *testing.T) {
+	config := Config{Rotation: time.Hour}
+	old := newSource(t, config)
+	keysAt(t, old, noon)
+	keysAt(t, old, noon.Add(50*time.Minute))
+	at := noon.Add(110 * time.Minute) // a previous key, the current one, and an upcoming one
+	left, _ := keysAt(t, old, at)
+	require.Equal(t, 3, left.Len())
+
+	s := newSource(t, config)
+	require.NoError(t, s.Adopt(left.Keys(), ticketkey.At(at)))
+	for _, k := range left.Keys() {
+		k.Wipe() // Adopt has copied them
+	}
+	set, again := keysAt(t, s, at)
+	require.Equal(t, 3, set.Len())
+	upcoming, current, previous := set.Keys()[0], set.Keys()[1], set.Keys()[2]
+	require.NotEqual(t, left.Keys()[0].Name, upcoming.Name, "a key that was never used is made anew")
+	require.Equal(t, noon.Add(2*time.Hour), upcoming.NotBefore, "at the old turn")
+	require.Equal(t, left.Keys()[1].Name, current.Name)
+	require.Equal(t, left.Keys()[2].Name, previous.Name)
+	require.NotEqual(t, make([]byte, ticketkey.AESSize), current.AESKey.Bytes())
+	require.Equal(t, noon.Add(time.Hour), previous.NotAfter)
+	require.Equal(t, noon.Add(2*time.Hour), previous.DecryptUntil)
+	require.Equal(t, previous.DecryptUntil, again)
+}
+
+func TestAdoptRevivesNoKey(t *testing.T) {
+	old := newSource(t, Config{Rotation: time.Hour})
+	left, _ := keysAt(t, old, noon)
+
+	// With a longer rotation the key would still encrypt, had it not ended.
+	s := newSource(t, Config{Rotation: 3 * time.Hour})
+	at := noon.Add(100 * time.Minute)
+	require.NoError(t, s.Adopt(left.Keys(), ticketkey.At(at)))
+	set, _ := keysAt(t, s, at)
+	require.Equal(t, 2, set.Len())
+	require.Equal(t, ticketkey.Previous, set.StateAt(left.Keys()[0].Name, ticketkey.At(at)))
+
+	s = newSource(t, Config{Rotation: time.Hour})
+	at = noon.Add(3 * time.Hour)
+	require.NoError(t, s.Adopt(left.Keys(), ticketkey.At(at)))
+	set, _ = keysAt(t, s, at)
+	require.Equal(t, ticketkey.Expired, set.StateAt(left.Keys()[0].Name, ticketkey.At(at)))
+	require.Equal(t, 1, set.Len())
+}

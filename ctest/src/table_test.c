@@ -3,6 +3,7 @@
  * beside a writer. Built with AddressSanitizer and with ThreadSanitizer.
  */
 #include "../../table.c"
+#include "../../tablemap.c"
 #include "check.h"
 
 #include <pthread.h>
@@ -124,7 +125,7 @@ static void stage_is_wiped(void)
     struct stek_key key = test_key(1, 0, 5000, 9000);
 
     publish(table, &key, 1);
-    CHECK(memmem(table->stage, sizeof table->stage, key.aes_key, 8) == NULL);
+    CHECK(memmem(stekc_writer_of(table), sizeof(struct stekc_writer), key.aes_key, 8) == NULL);
     stekc_table_free(table);
 }
 
@@ -134,7 +135,7 @@ static void damaged_cell_is_no_key(void)
     struct stek_key key = test_key(1, 0, 5000, 9000), found;
     unsigned char zeros[STEK_NAME_SIZE] = {0};
 
-    for (int word = 2; word < (int)KEY_WORDS; word++) { /* the name finds the cell */
+    for (int word = 2; word < (int)STEKC_KEY_WORDS; word++) { /* the name finds the cell */
         publish(table, &key, 1);
         table->slot[table->sequence & 1].cell[0].word[word] ^= 1;
         CHECK(stekc_table_find(table, key.name, noon, &found) == STEK_NO_KEY);
@@ -195,14 +196,14 @@ static void clocks_take_the_cautious_side(void)
     struct stek_now now = stekc_table_now(table);
 
     CHECK(now.low <= now.high && now.high - now.low < NANOSECONDS);
-    table->boot_offset -= hour; /* as if the wall clock had stepped forward */
+    table->clocks.boot_offset -= hour; /* as if the wall clock had stepped forward */
     now = stekc_table_now(table);
     CHECK(now.high - now.low > hour - NANOSECONDS);
     CHECK(now.high > read_clock(CLOCK_REALTIME) - NANOSECONDS);
-    table->boot_offset += 2 * hour; /* as if it had stepped back */
+    table->clocks.boot_offset += 2 * hour; /* as if it had stepped back */
     now = stekc_table_now(table);
     CHECK(now.high > read_clock(CLOCK_REALTIME) + hour - NANOSECONDS);
-    table->clock = STEK_CLOCK_BOOT;
+    table->clocks.clock = STEK_CLOCK_BOOT;
     now = stekc_table_now(table);
     CHECK(now.low == now.high);
     stekc_table_free(table);
@@ -285,14 +286,14 @@ static void time_never_goes_back(void)
     struct stek_now before, after;
 
     before = stekc_table_hold_time(table);
-    table->boot_offset -= hour;
+    table->clocks.boot_offset -= hour;
     after = stekc_table_now(table);
     CHECK(after.low >= before.low && after.low - before.low < NANOSECONDS);
     CHECK(after.high >= before.high);
-    table->boot_offset += hour;
-    table->boot_offset += hour; /* high an hour ahead, as of a wall clock */
+    table->clocks.boot_offset += hour;
+    table->clocks.boot_offset += hour; /* high an hour ahead, as of a wall clock */
     before = stekc_table_hold_time(table);
-    table->boot_offset -= hour; /* that is then set right */
+    table->clocks.boot_offset -= hour; /* that is then set right */
     after = stekc_table_now(table);
     CHECK(after.high >= before.high && after.low >= before.low);
     stekc_table_free(table);
@@ -310,12 +311,12 @@ static void numbers_in_a_damaged_table_are_not_trusted(void)
     table->slot[table->sequence & 1].count = UINT64_MAX;
     publish(table, &key, 1);
     for (uint32_t size = 0; size <= 4000; size += 8) { /* whole, by its checksum */
-        uint64_t word[KEY_WORDS];
+        uint64_t word[STEKC_KEY_WORDS];
 
         found = key;
         found.key_size = size;
         memcpy(word, &found, sizeof word);
-        for (int i = 0; i < (int)KEY_WORDS; i++)
+        for (int i = 0; i < (int)STEKC_KEY_WORDS; i++)
             table->slot[table->sequence & 1].cell[0].word[i] = word[i];
         table->slot[table->sequence & 1].cell[0].checksum = checksum(word);
         CHECK((stekc_table_find(table, key.name, noon, &found) == STEK_CURRENT) ==

@@ -1,0 +1,81 @@
+/*
+ * table.h - the layout of a key table, as table.c and tablemap.c see it.
+ *
+ * A table is three parts that follow each other in memory, each of whole pages,
+ * between guard pages:
+ *
+ *     writer | keys | counts
+ *
+ * The pointer that everybody holds is that of the keys. Who only reads a shared
+ * table has no writer's part, and the keys read-only.
+ */
+#ifndef STEK_TABLE_H
+#define STEK_TABLE_H
+
+#include "callback.h"
+
+#include <stdatomic.h>
+
+enum { STEKC_KEY_WORDS = sizeof(struct stek_key) / sizeof(uint64_t) };
+_Static_assert(sizeof(struct stek_key) == STEKC_KEY_WORDS * sizeof(uint64_t),
+               "struct stek_key is a whole number of words");
+
+struct stekc_cell {
+    _Atomic uint64_t magic;
+    _Atomic uint64_t word[STEKC_KEY_WORDS];
+    _Atomic uint64_t checksum;
+};
+
+struct stekc_slot {
+    _Atomic uint64_t count;
+    struct stekc_cell cell[STEK_MAX_KEYS];
+};
+
+/* What readers must know of the clocks. */
+struct stekc_clocks {
+    _Atomic int64_t boot_offset; /* ns: wall clock minus boot clock at the start */
+    _Atomic uint64_t clock;      /* STEK_CLOCK_BOTH or STEK_CLOCK_BOOT */
+    _Atomic int64_t low, high;   /* where time was when it was last held */
+};
+
+/* The keys. The first word says what this is, in every version. */
+struct stekc_table {
+    _Atomic uint64_t magic;
+    _Atomic uint64_t sequence; /* readers use slot[sequence & 1] */
+    struct stekc_clocks clocks;
+    struct stekc_slot slot[2];
+};
+
+/* The counts, written by readers. A key has the same place, count_at - 1, for
+   life. */
+struct stekc_counts {
+    _Atomic uint64_t counted[STEK_COUNTERS];
+    _Atomic uint64_t counted_of[STEK_MAX_KEYS][STEK_KEY_COUNTERS];
+};
+
+/* What only the writer has. */
+struct stekc_writer {
+    struct stekc_clocks clocks; /* as they are in the table unless it was damaged */
+    struct stek_key stage[STEK_MAX_KEYS];
+};
+
+/* "stektab" and the layout's version, which is the lowest byte. Zeros are not a
+   table. */
+#define STEKC_TABLE_FAMILY UINT64_C(0x7374656b74616200)
+#define STEKC_TABLE_MAGIC (STEKC_TABLE_FAMILY | STEK_TABLE_LAYOUT)
+
+/* Sizes of the parts in bytes, whole pages. */
+size_t stekc_keys_size(void);
+size_t stekc_counts_size(void);
+
+/* The other parts of the table whose keys are at table. */
+struct stekc_counts *stekc_counts_of(const struct stekc_table *table);
+struct stekc_writer *stekc_writer_of(const struct stekc_table *table);
+
+/* stekc_table_start writes the head of a new table: no keys, time starts now. */
+void stekc_table_start(struct stekc_table *table);
+
+/* stekc_table_resume takes over the head of a table that another writer left. */
+void stekc_table_resume(struct stekc_table *table);
+
+#endif

@@ -387,6 +387,8 @@ static int describe(const struct stekc_table *table, const struct stek_key *key,
     info->decrypt_until_seconds = seconds(key->decrypt_until);
     info->issued = counts.issued;
     info->accepted = counts.accepted;
+    info->renewed = counts.renewed;
+    info->accepted_previous = counts.accepted_previous;
     return 1;
 }
 

@@ -294,6 +294,8 @@ typedef struct {
     int64_t decrypt_until_seconds; /* is destroyed */
     uint64_t issued;
     uint64_t accepted;
+    uint64_t renewed;              /* of accepted: with a fresh ticket */
+    uint64_t accepted_previous;    /* of accepted: after the key was superseded */
 } stek_key_info;
 
 /*

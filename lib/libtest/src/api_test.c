@@ -150,6 +150,8 @@ static void counts_and_keys_tell_what_happened(void)
     CHECK(keys[0].state == STEK_KEY_CURRENT && keys[1].state == STEK_KEY_PREVIOUS);
     CHECK(keys[0].issued == 1 && keys[0].accepted == 0);
     CHECK(keys[1].issued == 3 && keys[1].accepted == 2);
+    CHECK(keys[1].renewed == 2 && keys[1].accepted_previous == 1);
+    CHECK(keys[0].renewed == 0 && keys[0].accepted_previous == 0);
     CHECK(keys[1].not_after_seconds <= keys[0].not_before_seconds + 1);
     CHECK(keys[1].decrypt_until_seconds - keys[1].not_after_seconds == 3600);
 

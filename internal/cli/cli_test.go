@@ -1,0 +1,440 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-stek/stek/internal/agent"
+)
+
+// The test program is stek itself when this is in its environment.
+const beStek = "TEST_IS_STEK=1"
+
+// preload is the library, as make test has made it.
+const preload = "../../build/libstek-preload.so"
+
+const patience = 20 * time.Second
+
+func TestMain(m *testing.M) {
+	if strings.Contains(strings.Join(os.Environ(), "\n"), beStek) {
+		os.Exit(Main("1.2.3", os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// command is stek with args.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), beStek)
+	return cmd
+}
+
+// execute runs stek to its end.
+func execute(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := command(t, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// run is stek run with the library of this tree.
+func run(args ...string) []string {
+	return append([]string{"run", "--preload", preload}, args...)
+}
+
+// A running is a stek that goes on.
+type running struct {
+	*exec.Cmd
+	t      *testing.T
+	output string // a file with all that it prints
+}
+
+func start(t *testing.T, args ...string) *running {
+	t.Helper()
+	output, err := os.CreateTemp(t.TempDir(), "output")
+	require.NoError(t, err)
+	s := &running{command(t, args...), t, output.Name()}
+	s.Stdout, s.Stderr = output, output
+	s.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	require.NoError(t, s.Start())
+	require.NoError(t, output.Close())
+	t.Cleanup(func() {
+		_ = syscall.Kill(-s.Process.Pid, syscall.SIGKILL)
+		_ = s.Wait()
+	})
+	return s
+}
+
+func (s *running) printed() string {
+	text, err := os.ReadFile(s.output)
+	require.NoError(s.t, err)
+	return string(text)
+}
+
+// await waits until it has printed what matches pattern.
+func (s *running) await(pattern string) []string {
+	s.t.Helper()
+	var match []string
+	eventually(s.t, "it prints "+pattern, func() bool {
+		match = regexp.MustCompile(pattern).FindStringSubmatch(s.printed())
+		return match != nil
+	}, s.printed)
+	return match
+}
+
+// end sends a signal, and returns the exit code.
+func (s *running) end(signal syscall.Signal) int {
+	s.t.Helper()
+	require.NoError(s.t, s.Process.Signal(signal))
+	return s.code()
+}
+
+func (s *running) code() int {
+	s.t.Helper()
+	ended := make(chan struct{})
+	go func() { _ = s.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		require.Fail(s.t, "it does not end", s.printed())
+	}
+	return s.ProcessState.ExitCode()
+}
+
+func eventually(t *testing.T, what string, holds func() bool, more ...func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			for _, f := range more {
+				what += "\n" + f()
+			}
+			require.Fail(t, "waited in vain: "+what)
+		}
+	}
+}
+
+// tmpfs is a folder in memory.
+func tmpfs(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("/dev/shm", "stek-test-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	return folder
+}
+
+// statusOfProcess is what stek status says of one process.
+func statusOfProcess(t *testing.T, pid int) agent.Status {
+	t.Helper()
+	code, out, errs := execute(t, "status", "--json", fmt.Sprint(pid))
+	require.Zero(t, code, errs)
+	var all map[string][]agent.Status
+	require.NoError(t, json.Unmarshal([]byte(out), &all), out)
+	require.Len(t, all["agents"], 1)
+	return all["agents"][0]
+}
+
+func TestRunExitsAsTheServerDoes(t *testing.T) {
+	notExecutable := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(notExecutable, nil, 0o644))
+	for name, tt := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"success":          {run("--", "true"), 0, ""},
+		"its code":         {run("--", "sh", "-c", "exit 42"), 42, ""},
+		"a signal":         {run("--", "sh", "-c", "kill -9 $$"), 128 + 9, ""},
+		"not found":        {run("--", "no-such-server"), 127, `stek: exec: "no-such-server": executable file not found in $PATH`},
+		"no such path":     {run("--", "/no/such/server"), 127, `stek: exec: "/no/such/server": stat /no/such/server: no such file or directory`},
+		"not executable":   {run("--", notExecutable), 126, `stek: exec: "` + notExecutable + `": permission denied`},
+		"no library":       {[]string{"run", "--preload", "/no/such.so", "--", "true"}, 125, "stek: libstek-preload.so is not in any of /no/such.so: give --preload"},
+		"no command":       {run(), 2, "stek: requires at least 1 arg(s), only received 0"},
+		"a store it lacks": {run("--store", "redis://x:secret@y", "--", "true"), 2, "stek: store URI redis:..., it does not begin with a backend's name: memory:"},
+		"a bad schedule":   {run("--store", "memory:?rotation=1h&lifetime=9h", "--", "true"), 2, "stek: store URI memory:..., ticket lifetime of 9h0m0s is more than twice the rotation of 1h0m0s"},
+		"a flag it lacks":  {run("--stroe", "x", "--", "true"), 2, "stek: unknown flag: --stroe"},
+		"a bad address":    {run("--metrics", "nowhere", "--", "true"), 125, "stek: serve metrics: listen tcp: address nowhere: missing port in address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := execute(t, tt.args...)
+			require.Equal(t, tt.code, code, stderr)
+			require.Empty(t, stdout)
+			require.Equal(t, tt.says, strings.TrimSuffix(stderr, "\n"), "one line")
+		})
+	}
+}
+
+func TestRunForwardsSignals(t *testing.T) {
+	s := start(t, run("--", "sh", "-c",
+		`trap 'echo got HUP' HUP; trap 'echo got USR1' USR1; trap 'echo got WINCH' WINCH; trap 'exit 3' TERM
+		echo ready; while :; do sleep 0.02; done`)...)
+	s.await("ready")
+	for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGWINCH} {
+		require.NoError(t, s.Process.Signal(signal))
+		s.await("got " + strings.TrimPrefix(map[syscall.Signal]string{
+			syscall.SIGHUP: "SIGHUP", syscall.SIGUSR1: "SIGUSR1", syscall.SIGWINCH: "SIGWINCH"}[signal], "SIG"))
+	}
+	require.Equal(t, 3, s.end(syscall.SIGTERM))
+}
+
+func TestRunLeavesSignalsIgnoredThatItWasToldToIgnore(t *testing.T) {
+	cmd := command(t)
+	cmd.Args = append([]string{"nohup", os.Args[0]}, run("--", "sh", "-c", "kill -HUP $PPID; sleep 0.1; echo alive")...)
+	cmd.Path = "/usr/bin/nohup"
+	cmd.Stdin = strings.NewReader("")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	require.Equal(t, "alive\n", string(out))
+}
+
+func TestRunFollowsAServerIntoTheBackground(t *testing.T) {
+	s := start(t, run("--", "sh", "-c",
+		`setsid sh -c "trap 'exit 7' TERM; echo daemon \$\$; while :; do sleep 0.02; done" & exit 0`)...)
+	daemon := s.await(`daemon (\d+)`)[1]
+	eventually(t, "the daemon becomes a child of stek", func() bool {
+		stat, err := os.ReadFile("/proc/" + daemon + "/stat")
+		return err == nil && strings.Fields(string(stat))[3] == fmt.Sprint(s.Process.Pid)
+	})
+	time.Sleep(100 * time.Millisecond)
+	require.NoError(t, s.Process.Signal(syscall.Signal(0)), "stek goes on")
+	require.Equal(t, 7, s.end(syscall.SIGTERM), "the daemon got the signal, and its exit code is stek's")
+}
+
+func TestRunReapsOrphansAndLeavesNone(t *testing.T) {
+	s := start(t, run("--", "sh", "-c",
+		`for i in 1 2 3 4 5; do (sh -c 'exit 1' &); done; sleep 0.3; echo now; sleep 100`)...)
+	s.await("now")
+	zombies := 0
+	folders, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(t, err)
+	for _, file := range folders {
+		stat, _ := os.ReadFile(file)
+		if fields := strings.Fields(string(stat)); len(fields) > 3 && fields[3] == fmt.Sprint(s.Process.Pid) && fields[2] == "Z" {
+			zombies++
+		}
+	}
+	require.Zero(t, zombies)
+	require.Equal(t, 128+int(syscall.SIGTERM), s.end(syscall.SIGTERM))
+}
+
+func TestRunDoesNotWaitLongForWhatAnEndedServerLeaves(t *testing.T) {
+	s := start(t, run("--", "sh", "-c", `trap 'exit 0' TERM; setsid sleep 60 & echo ready; while :; do sleep 0.02; done`)...)
+	s.await("ready")
+	began := time.Now()
+	require.Zero(t, s.end(syscall.SIGTERM))
+	require.Less(t, time.Since(began), patience)
+}
+
+func TestServerGetsNoSecretAndItsOwnEnvironment(t *testing.T) {
+	cmd := command(t, run("--name-group", "one site", "--force-tickets", "--", "env")...)
+	cmd.Env = append(cmd.Env, "LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libc.so.6", "STEK_STORE=memory:", "OTHER=kept")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	environ := "\n" + string(out)
+	library, err := filepath.Abs(preload)
+	require.NoError(t, err)
+	require.Contains(t, environ, "\nLD_PRELOAD="+library+":/usr/lib/x86_64-linux-gnu/libc.so.6\n")
+	require.Regexp(t, `\nSTEK_TABLE=fd:\d+,\d+@\d+\n`, environ)
+	require.Contains(t, environ, "\nSTEK_NAME_GROUP=one site\n")
+	require.Contains(t, environ, "\nSTEK_FORCE_TICKETS=1\n")
+	require.Contains(t, environ, "\nOTHER=kept\n")
+	require.NotContains(t, environ, "STEK_STORE")
+}
+
+func TestAgentGoesOnWithItsTable(t *testing.T) {
+	path := filepath.Join(tmpfs(t), "table")
+	args := []string{"agent", "--table", path, "--store", "memory:?rotation=1h"}
+	first := start(t, args...)
+	first.await("serving ticket keys")
+	before := statusOfProcess(t, first.Process.Pid)
+	require.Equal(t, "agent", before.Command)
+	require.Equal(t, path, before.Tables[0].Table)
+	require.Len(t, before.Tables[0].Keys, 1)
+
+	code, _, errs := execute(t, args...)
+	require.Equal(t, 1, code)
+	require.Equal(t, "stek: table "+path+": another agent writes to it\n", errs)
+
+	require.Zero(t, first.end(syscall.SIGTERM))
+	second := start(t, args...)
+	second.await("serving ticket keys")
+	require.Equal(t, before.Tables[0].Keys, statusOfProcess(t, second.Process.Pid).Tables[0].Keys)
+
+	require.NoError(t, second.Process.Kill())
+	second.code()
+	third := start(t, args...)
+	third.await("serving ticket keys")
+	require.Equal(t, before.Tables[0].Keys, statusOfProcess(t, third.Process.Pid).Tables[0].Keys)
+	code, _, errs = execute(t, "rotate", fmt.Sprint(third.Process.Pid))
+	require.Zero(t, code, errs)
+	after := statusOfProcess(t, third.Process.Pid).Tables[0].Keys
+	require.Len(t, after, 2)
+	require.Equal(t, []string{"current", "previous"}, []string{after[0].State, after[1].State})
+	require.Equal(t, before.Tables[0].Keys[0].Name, after[1].Name)
+}
+
+func TestTablesOfOneAgentHaveKeysOfTheirOwn(t *testing.T) {
+	folder := tmpfs(t)
+	s := start(t, "agent", "--table", folder+"/web", "--table", folder+"/mail",
+		"--store", "memory:?rotation=1h", "--store", "memory:?rotation=2h",
+		"--group", "daemon", "--group", "mail", "--owner", "nobody", "--mode", "0440")
+	s.await("table=.*/mail")
+	tables := statusOfProcess(t, s.Process.Pid).Tables
+	require.Len(t, tables, 2)
+	require.NotEqual(t, tables[0].Keys[0].Name, tables[1].Keys[0].Name)
+	rotation := func(i int) time.Duration {
+		k := tables[i].Keys[0]
+		return k.NotAfter.Sub(*k.NotBefore)
+	}
+	require.Equal(t, 2*rotation(0), rotation(1))
+
+	out, err := exec.Command("stat", "-c", "%n %a %U %G", folder+"/web", folder+"/web.counts", folder+"/mail").Output()
+	require.NoError(t, err)
+	require.Equal(t, strings.ReplaceAll("FOLDER/web 440 nobody daemon\nFOLDER/web.counts 460 nobody daemon\nFOLDER/mail 440 nobody mail\n", "FOLDER", folder), string(out))
+}
+
+func TestAgentSaysWhatIsWrong(t *testing.T) {
+	folder := tmpfs(t)
+	link := filepath.Join(folder, "link")
+	require.NoError(t, os.Symlink("elsewhere", link))
+	disk := filepath.Join(t.TempDir(), "table")
+	for name, tt := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"no table":        {nil, 2, `required flag(s) "table" not set`},
+		"a disk":          {[]string{"--table", disk}, 1, "table " + disk + ": it is on a disk, where keys must not be: use a tmpfs, such as /run or /dev/shm"},
+		"a relative path": {[]string{"--table", "x"}, 1, "table x: it must be an absolute path: servers open it from another folder"},
+		"a link":          {[]string{"--table", link}, 1, "table " + link + ": open " + link + ": too many levels of symbolic links"},
+		"no folder":       {[]string{"--table", folder + "/no/table"}, 1, "table " + folder + "/no/table: open " + folder + "/no/table: no such file or directory"},
+		"a wide mode":     {[]string{"--table", folder + "/t", "--mode", "0644"}, 1, "table " + folder + "/t: mode 0644 lets others at the keys: it is at most 0640"},
+		"a bad mode":      {[]string{"--table", folder + "/t", "--mode", "rw"}, 2, `command line: --mode "rw" is not an octal number such as 0640`},
+		"no such group":   {[]string{"--table", folder + "/t", "--group", "no-such"}, 1, "table " + folder + "/t: group: unknown group no-such"},
+		"too many stores": {[]string{"--table", folder + "/t", "--store", "memory:", "--store", "memory:"}, 2, "command line: --store is given 2 times and --table 1 times: want as often, or once"},
+		"a bad store":     {[]string{"--table", folder + "/t", "--store", "file:/x"}, 2, "table " + folder + "/t: store URI file:..., it does not begin with a backend's name: memory:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := execute(t, append([]string{"agent"}, tt.args...)...)
+			require.Equal(t, tt.code, code, stderr)
+			require.Empty(t, stdout)
+			require.Equal(t, "stek: "+tt.says, strings.TrimSuffix(stderr, "\n"), "one line")
+		})
+	}
+	_, err := os.Stat(disk)
+	require.NoError(t, err) // empty; no key was written
+	content, err := os.ReadFile(disk)
+	require.NoError(t, err)
+	require.Empty(t, content)
+}
+
+func TestStatusIsATableOfKeysAndCounts(t *testing.T) {
+	path := filepath.Join(tmpfs(t), "table")
+	s := start(t, "agent", "--table", path)
+	s.await("serving ticket keys")
+	code, out, errs := execute(t, "status", fmt.Sprint(s.Process.Pid))
+	require.Zero(t, code, errs)
+	require.Regexp(t, `(?m)^stek agent, process \d+$`, out)
+	require.Regexp(t, `(?m)^table `+path+`, store memory$`, out)
+	require.Regexp(t, `(?m)^KEY +STATE +ENCRYPTS +DECRYPTS UNTIL +ISSUED +RENEWED +ACCEPTED +AS PREVIOUS$`, out)
+	require.Regexp(t, `(?m)^[0-9a-f]{8}  current  .* 0 +0 +0 +0$`, out)
+	require.Regexp(t, `(?m)^ +0  tickets refused: unknown key name$`, out)
+
+	code, out, errs = execute(t, "status")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "table "+path)
+
+	code, _, errs = execute(t, "status", "1")
+	require.Equal(t, 1, code)
+	require.Equal(t, "stek: ask process 1: no stek run or stek agent is running here\n", errs)
+	code, _, errs = execute(t, "status", "nginx")
+	require.Equal(t, 2, code)
+	require.Equal(t, "stek: \"nginx\" is not a process number\n", errs)
+}
+
+func TestStatusAnswersNobodyElse(t *testing.T) {
+	s := start(t, "agent", "--table", filepath.Join(tmpfs(t), "table"))
+	s.await("serving ticket keys")
+	// A copy, since others may not read the folder of the test.
+	program := filepath.Join(tmpfs(t), "stek")
+	require.NoError(t, exec.Command("cp", os.Args[0], program).Run())
+	require.NoError(t, os.Chmod(filepath.Dir(program), 0o755))
+	for _, verb := range []string{"status", "rotate"} {
+		cmd := command(t, verb, fmt.Sprint(s.Process.Pid))
+		cmd.Path, cmd.Dir = program, "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.CombinedOutput()
+		require.Error(t, err)
+		require.Equal(t, 1, cmd.ProcessState.ExitCode())
+		require.Contains(t, string(out), "it answers root and its own user alone")
+	}
+	require.Len(t, statusOfProcess(t, s.Process.Pid).Tables[0].Keys, 1)
+}
+
+func TestMetricsAreServed(t *testing.T) {
+	address := "127.0.0.1:19464"
+	path := filepath.Join(tmpfs(t), "table")
+	s := start(t, "agent", "--table", path, "--metrics", address)
+	s.await("serving ticket keys")
+	response, err := http.Get("http://" + address + "/metrics")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(body), `stek_tickets_issued_total{table="`+path+`"} 0`)
+}
+
+func TestHelpHasExamplesAndVersionIsTold(t *testing.T) {
+	_, out, _ := execute(t, "--version")
+	require.Equal(t, "stek version 1.2.3\n", out)
+	for _, verb := range []string{"run", "agent", "status", "rotate", "doctor"} {
+		code, out, _ := execute(t, verb, "--help")
+		require.Zero(t, code)
+		require.Contains(t, out, "Examples:\n  stek "+verb)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		code, out, _ := execute(t, "completion", shell)
+		require.Zero(t, code)
+		require.Contains(t, out, "stek")
+	}
+}
+
+func TestDoctorSaysWhetherAndExitsSo(t *testing.T) {
+	code, out, errs := execute(t, "doctor", "--", "openssl", "s_server")
+	require.Zero(t, code, errs+out)
+	require.Contains(t, out, "stek reaches this server.")
+	code, out, _ = execute(t, "doctor", "--", "openssl", "s_server", "-no_ticket")
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "-no_ticket")
+	code, out, _ = execute(t, "doctor", "--json", "--", "openssl", "s_server")
+	require.Zero(t, code)
+	require.True(t, json.Valid([]byte(out)), out)
+	code, _, errs = execute(t, "doctor", "nginx")
+	require.Equal(t, 2, code)
+	require.Equal(t, "stek: doctor takes a process number, or -- and a command: \"nginx\" is neither\n", errs)
+	code, _, errs = execute(t, "doctor", "--", "no-such-server")
+	require.Equal(t, 1, code)
+	require.NotContains(t, strings.TrimSpace(errs), "\n")
+}

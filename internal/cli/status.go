@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/go-stek/stek/internal/agent"
+)
+
+func statusCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status [PID]",
+		Short: "Show keys and counts",
+		Long: `status shows the keys of every stek run and stek agent on this host, or of the
+process PID alone, and what servers did with them. In a container: of those in
+the same network namespace. It answers root and the user that the process runs
+as. Times are in local time; no secret is shown.`,
+		Example: `  stek status
+  stek status --json 4711`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			all, err := statusOf(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return failed(json.NewEncoder(cmd.OutOrStdout()).Encode(map[string][]agent.Status{"agents": all}))
+			}
+			return failed(writeStatus(cmd.OutOrStdout(), all, time.Now()))
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func rotateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate [PID]",
+		Short: "Make a fresh key current at once",
+		Long: `rotate makes a fresh key current in every table of every stek run and stek agent
+on this host, or of the process PID alone. The key before it decrypts for a
+ticket lifetime more. The schedule goes on from here.`,
+		Example: `  stek rotate`,
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			pids, err := processes(args)
+			for i := 0; err == nil && i < len(pids); i++ {
+				err = failed(agent.RotateIn(cmd.Context(), pids[i]))
+			}
+			return err
+		},
+	}
+}
+
+// processes are the ones that args names, or all that are running.
+func processes(args []string) ([]int, error) {
+	if len(args) == 1 {
+		pid, err := strconv.Atoi(args[0])
+		if err != nil || pid <= 0 {
+			return nil, &exitError{exitUsage, fmt.Errorf("%q is not a process number", args[0])}
+		}
+		return []int{pid}, nil
+	}
+	pids, err := agent.Running()
+	if err == nil && len(pids) == 0 {
+		err = agent.ErrNoAgent
+	}
+	return pids, failed(err)
+}
+
+func statusOf(ctx context.Context, args []string) ([]agent.Status, error) {
+	pids, err := processes(args)
+	if err != nil {
+		return nil, err
+	}
+	all := []agent.Status{}
+	for _, pid := range pids {
+		status, err := agent.StatusOf(ctx, pid)
+		if err != nil {
+			return nil, failed(err)
+		}
+		all = append(all, status)
+	}
+	return all, nil
+}
+
+func writeStatus(out io.Writer, all []agent.Status, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for i, s := range all {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "stek %s, process %d\n", s.Command, s.PID)
+		for _, t := range s.Tables {
+			writeTable(w, t, now)
+		}
+	}
+	return w.Flush()
+}
+
+func writeTable(w io.Writer, t agent.TableStatus, now time.Time) {
+	fmt.Fprintf(w, "\ntable %s, store %s\n", t.Table, t.Store)
+	if t.Error != "" {
+		fmt.Fprintf(w, "failing: %s\n", t.Error)
+	}
+	fmt.Fprintln(w, "\nKEY\tSTATE\tENCRYPTS\tDECRYPTS UNTIL\tISSUED\tRENEWED\tACCEPTED\tAS PREVIOUS")
+	for _, k := range t.Keys {
+		fmt.Fprintf(w, "%.8s\t%s\t%s - %s\t%s\t%d\t%d\t%d\t%d\n", k.Name, k.State,
+			clock(k.NotBefore, now), clock(k.NotAfter, now), clock(k.DecryptUntil, now),
+			k.Issued, k.Renewed, k.Accepted, k.AcceptedPrevious)
+	}
+	c := t.Counts
+	fmt.Fprintln(w)
+	for _, row := range []struct {
+		count uint64
+		what  string
+	}{
+		{c.Issued, "tickets issued"},
+		{c.Accepted, "tickets accepted"},
+		{c.AcceptedPrevious, "  of these under a previous key"},
+		{c.Renewed, "  of these renewed"},
+		{c.Aged, "  of these refused: the client authenticated too long ago"},
+		{c.Unknown, "tickets refused: unknown key name"},
+		{c.Expired, "tickets refused: expired key"},
+		{c.Limited, "tickets not looked at: too many in one ClientHello"},
+		{c.Declined, "tickets not issued: no current key, or an error"},
+		{c.Errors, "errors"},
+		{c.Contexts, "contexts seen (SSL_CTX)"},
+		{c.Displaced, "ticket callbacks of servers displaced"},
+		{c.TicketsOff, "contexts with tickets switched off"},
+		{c.TicketsForced, "  of these forced on"},
+		{c.TicketsStateful, "contexts with stateful TLS 1.3 tickets (early data with anti-replay)"},
+		{c.TicketsNone13, "contexts that send no TLS 1.3 ticket"},
+		{c.RefreshErrors, "refreshes failed"},
+		{c.UnprotectedMemory, "protections of the keys' memory refused by the system"},
+	} {
+		fmt.Fprintf(w, "%10d  %s\n", row.count, row.what)
+	}
+}
+
+// clock is a time of day, with the date if it is not today's.
+func clock(t *time.Time, now time.Time) string {
+	switch {
+	case t == nil:
+		return "always"
+	case t.Local().Format(time.DateOnly) == now.Local().Format(time.DateOnly):
+		return t.Local().Format(time.TimeOnly)
+	}
+	return t.Local().Format("Jan _2 15:04")
+}

@@ -1,0 +1,260 @@
+package doctor
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func testdata(t *testing.T, path ...string) string {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join(append([]string{"testdata"}, path...)...))
+	require.NoError(t, err)
+	return dir
+}
+
+func TestNginxSettingsAreFoundWithTheirLines(t *testing.T) {
+	nginx := need(t, "nginx", "nginx")
+	r := examine(t, nginx, "-p", testdata(t, "nginx"), "-c", "nginx.conf", "-g", "daemon off;")
+	require.Equal(t, Off, r.Verdict())
+	require.Regexp(t, `/libssl\.so\.3, OpenSSL 3\.`, r.Library)
+	require.Equal(t, []string{
+		"a.conf:12 ssl_session_tickets off; => ssl_session_tickets on;",
+		"nginx.conf:6 ssl_session_tickets off; => ssl_session_tickets on;",
+	}, places(finding(t, r, "tickets-off")))
+	require.Equal(t, []string{"a.conf:5 ssl_session_ticket_key /etc/nginx/ticket.key;"}, places(finding(t, r, "own-keys")))
+	require.Equal(t, []string{"a.conf:4 ssl_early_data on;"}, places(finding(t, r, "early-data")))
+	require.Equal(t, Note, finding(t, r, "early-data").Severity)
+	require.Contains(t, finding(t, r, "session-context").Title, "nginx binds tickets to the certificate")
+	require.Equal(t, "env LD_PRELOAD;\nenv STEK_TABLE;", finding(t, r, "upgrade-drops-preload").Change)
+
+	require.Nil(t, examine(t, nginx, "-p", testdata(t, "nginx"), "-c", "nginx.conf", "-g", "env STEK_TABLE;").Find("upgrade-drops-preload"))
+
+	r = examine(t, nginx, "-c", "/no/such/nginx.conf")
+	require.Equal(t, Unknown, r.Verdict())
+	require.Equal(t, []string{"nginx.conf "}, places(finding(t, r, "config-unreadable")))
+}
+
+func TestForcedTicketsAreNotOff(t *testing.T) {
+	r := examineWith(t, []string{"STEK_FORCE_TICKETS=1"}, need(t, "nginx", "nginx"), "-p", testdata(t, "nginx"), "-c", "nginx.conf")
+	require.Equal(t, Good, r.Verdict())
+	require.Equal(t, Note, finding(t, r, "tickets-forced").Severity)
+}
+
+// nginx itself is the judge of which files it reads.
+func TestNginxReadsTheFilesThatNginxReads(t *testing.T) {
+	nginx := need(t, "nginx", "nginx")
+	conf := nginxConfig(t, freePort(t), "include /etc/nginx/mime.types; include *.inc;")
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(conf), "b.inc"), nil, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(conf), "a.inc"), []byte("charset utf-8;"), 0o644))
+	out, err := exec.Command(nginx, "-T", "-c", conf).CombinedOutput()
+	require.NoError(t, err, string(out))
+	var want []string
+	for _, m := range regexp.MustCompile(`(?m)^# configuration file (.+):$`).FindAllStringSubmatch(string(out), -1) {
+		want = append(want, m[1])
+	}
+	require.Len(t, want, 4)
+	n := nginxFiles{files: files{target: &target{report: &Report{}}}, dir: filepath.Dir(conf)}
+	n.parse(conf, n.lines(conf, false), nil, 0)
+	slices.Sort(want)
+	slices.Sort(n.read)
+	require.Equal(t, want, n.read)
+}
+
+func TestDebiansHAProxyHasTicketsOff(t *testing.T) {
+	r := examine(t, need(t, "haproxy", "haproxy"), "-f", "/etc/haproxy/haproxy.cfg")
+	require.Equal(t, Off, r.Verdict())
+	f := finding(t, r, "tickets-off")
+	require.Regexp(t, `^haproxy\.cfg:\d+ ssl-default-bind-options (.*) no-tls-tickets => ssl-default-bind-options .*[^s]$`, places(f)[0])
+	require.NotContains(t, f.Places[0].Change, "no-tls-tickets")
+}
+
+func TestHAProxySettingsAreFoundWithTheirLines(t *testing.T) {
+	haproxy := need(t, "haproxy", "haproxy")
+	r := examine(t, haproxy, "-W", "-f", testdata(t, "haproxy"))
+	require.Equal(t, Off, r.Verdict())
+	var off []string
+	for _, f := range r.Findings {
+		if f.Code == "tickets-off" {
+			off = append(off, places(f)...)
+		}
+	}
+	require.Equal(t, []string{
+		"1.cfg:2 ssl-default-bind-options no-tls-tickets   # all of it => (delete the line)",
+		"2.cfg:2 bind :444 ssl crt /etc/site.pem no-tls-tickets allow-0rtt => bind :444 ssl crt /etc/site.pem allow-0rtt",
+	}, off)
+	require.Equal(t, []string{"2.cfg:2 bind :444 ssl crt /etc/site.pem no-tls-tickets allow-0rtt"}, places(finding(t, r, "early-data")))
+	require.Equal(t, []string{"2.cfg:3 bind :445 ssl crt /etc/site.pem tls-ticket-keys /etc/keys"}, places(finding(t, r, "own-keys")))
+	finding(t, r, "session-context")
+
+	finding(t, examine(t, haproxy, "-db"), "config-unknown")
+}
+
+// The notes about 0-RTT say that these servers switch OpenSSL's replay
+// protection off.
+func TestServersSwitchReplayProtectionOff(t *testing.T) {
+	options := build(t, "options", "-shared", "-fPIC")
+	pem := certificate(t)
+	cfg := write(t, "h.cfg", "defaults\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nfrontend f\n mode http\n bind "+freePort(t)+" ssl crt "+pem+" allow-0rtt\n")
+	for _, argv := range [][]string{
+		{need(t, "nginx", "nginx"), "-t", "-c", nginxConfig(t, freePort(t), "ssl_early_data on;")},
+		{need(t, "haproxy", "haproxy"), "-c", "-f", cfg},
+	} {
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Env = []string{"LD_PRELOAD=" + options, "PATH=" + serverPath}
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Contains(t, string(out), "NO_ANTI_REPLAY", argv[0])
+	}
+}
+
+func TestDebiansApacheHasNoTLSAndWouldHaveTicketsOff(t *testing.T) {
+	need(t, "apache2", "apache2")
+	for _, argv := range [][]string{{"apache2", "-D", "FOREGROUND"}, {"apache2ctl", "start"}} {
+		r := examine(t, argv...)
+		require.Equal(t, "/usr/sbin/apache2", r.Program)
+		require.Equal(t, Off, r.Verdict(), text(t, r))
+		require.Regexp(t, `mods-available/ssl\.conf:\d+ \(change it to SSLSessionTickets on\)`, finding(t, r, codeNoTLS).Detail)
+	}
+}
+
+func TestDebiansApacheWithSSLHasTicketsOff(t *testing.T) {
+	apache := need(t, "apache2", "apache2")
+	conf := write(t, "apache2.conf", `
+Include /etc/apache2/mods-available/ssl.load
+Include /etc/apache2/mods-available/ssl.conf
+Include /etc/apache2/sites-available/default-ssl.conf
+`)
+	r := examine(t, apache, "-f", conf)
+	require.Regexp(t, `^ssl\.conf:\d+ SSLSessionTickets off => SSLSessionTickets on$`, places(finding(t, r, "tickets-off"))[0])
+	require.Regexp(t, `/libssl\.so\.3, OpenSSL 3\.`, r.Library)
+	require.Equal(t, "SSL_CTX_new is called by /usr/lib/apache2/modules/mod_ssl.so.", finding(t, r, "reachable").Detail)
+}
+
+func TestApacheSettingsAreFoundWithTheirLines(t *testing.T) {
+	apache := need(t, "apache2", "apache2")
+	env := []string{"ROOT=" + testdata(t, "apache"), "MODULES=/usr/lib/apache2/modules"}
+	argv := []string{apache, "-f", testdata(t, "apache", "httpd.conf")}
+	r := examineWith(t, env, argv...)
+	require.Equal(t, []string{"extra.conf:3 sslsessiontickets Off => sslsessiontickets on"}, places(finding(t, r, "tickets-off")))
+	require.Equal(t, []string{"extra.conf:4 SSLSessionTicketKeyFile /etc/ticket.key"}, places(finding(t, r, "own-keys")))
+	require.Contains(t, finding(t, r, "session-context").Title, "virtual host's name and port")
+
+	r = examineWith(t, env, append(argv, "-D", "MORE")...)
+	require.Contains(t, places(finding(t, r, "tickets-off")), "more.conf:1 SSLOpenSSLConfCmd Options -SessionTicket => (take -SessionTicket out of the line)")
+}
+
+// Apache itself is the judge of which files it reads.
+func TestApacheReadsTheFilesThatApacheReads(t *testing.T) {
+	need(t, "apache2", "apache2")
+	out, err := exec.Command(need(t, "apache2ctl", "apache2"), "-t", "-D", "DUMP_INCLUDES").Output()
+	require.NoError(t, err)
+	var want []string
+	for _, m := range regexp.MustCompile(`(?m)^\s+\([\d*]+\) (/.+)$`).FindAllStringSubmatch(string(out), -1) {
+		want = append(want, m[1])
+	}
+	require.NotEmpty(t, want)
+	tt := &target{argv: []string{"apache2"}, program: "/usr/sbin/apache2", report: &Report{}}
+	a, ok := tt.apacheDirectives()
+	require.True(t, ok)
+	slices.Sort(want)
+	slices.Sort(a.read)
+	require.Equal(t, want, a.read)
+}
+
+func TestLighttpdSettingsAreFoundWithTheirLines(t *testing.T) {
+	lighttpd := need(t, "lighttpd", "lighttpd")
+	need(t, "../lib/lighttpd/mod_openssl.so", "lighttpd-mod-openssl")
+	r := examine(t, lighttpd, "-D", "-f", testdata(t, "lighttpd", "lighttpd.conf"))
+	require.Equal(t, []string{`tls.conf:4 "Options" => "-SessionTicket") => "Options" => "SessionTicket")`}, places(finding(t, r, "tickets-off")))
+	finding(t, r, "own-keys")
+	require.Contains(t, finding(t, r, "reachable").Detail, "mod_openssl.so")
+
+	finding(t, examine(t, lighttpd, "-D", "-f", "/etc/lighttpd/lighttpd.conf"), codeNoTLS)
+	conf := write(t, "l.conf", `server.modules = ("mod_gnutls")`+"\n"+`ssl.engine = "enable"`)
+	require.Equal(t, Blocks, examine(t, lighttpd, "-f", conf).Verdict())
+	finding(t, examine(t, lighttpd), "config-unknown")
+}
+
+func TestStunnelSettingsAreFoundWithTheirLines(t *testing.T) {
+	r := examine(t, need(t, "stunnel4", "stunnel4"), testdata(t, "stunnel", "stunnel.conf"))
+	require.Equal(t, []string{"stunnel.conf:2 options = NO_TICKET => (delete the line)"}, places(finding(t, r, "tickets-off")))
+	require.Equal(t, []string{"stunnel.conf:6 sessionResume = no => sessionResume = yes"}, places(finding(t, r, "num-tickets")))
+	require.Equal(t, []string{"stunnel.conf:7 "}, places(finding(t, r, "own-keys")))
+	require.NotContains(t, text(t, r), "0123456789abcdef")
+	finding(t, r, "reachable")
+}
+
+func TestDovecotSettingsAreFoundWithTheirLines(t *testing.T) {
+	dovecot := need(t, "dovecot", "dovecot-core")
+	r := examine(t, dovecot, "-F", "-c", testdata(t, "dovecot", "dovecot.conf"))
+	require.Equal(t, []string{"10-ssl.conf:3 ssl_options = no_compression no_ticket => (take no_ticket out of the line)"}, places(finding(t, r, "tickets-off")))
+	f := finding(t, r, "environment-filtered")
+	require.Equal(t, Blocks, f.Severity)
+	require.Equal(t, []string{"10-ssl.conf:5 import_environment = TZ LD_PRELOAD # more => import_environment = TZ LD_PRELOAD STEK_TABLE"}, places(f))
+	require.Contains(t, finding(t, r, "reachable").Detail, "libssl_iostream_openssl.so")
+
+	// As Debian ships it; dovecot itself is the judge of the setting.
+	r = examine(t, dovecot)
+	require.Equal(t, "import_environment = $import_environment LD_PRELOAD STEK_TABLE", finding(t, r, "environment-filtered").Change)
+	out, err := exec.Command(need(t, "doveconf", "dovecot-core"), "-h", "import_environment").Output()
+	require.NoError(t, err)
+	require.NotContains(t, string(out), "LD_PRELOAD")
+
+	r = examine(t, dovecot, "-c", testdata(t, "dovecot24", "dovecot.conf"))
+	require.Equal(t, "import_environment {\n  STEK_TABLE = %{env:STEK_TABLE}\n}", finding(t, r, "environment-filtered").Change)
+}
+
+func TestPostfixSettingsAreFoundWithTheirLines(t *testing.T) {
+	postfix := need(t, "postfix", "postfix")
+	r := examine(t, postfix, "-c", testdata(t, "postfix"), "start")
+	require.Equal(t, []string{"main.cf:2 import_environment = TZ, => import_environment = TZ LANG=C LD_PRELOAD STEK_TABLE"}, places(finding(t, r, "environment-filtered")))
+	require.Equal(t, []string{
+		"main.cf:5 tls_ssl_options = NO_COMPRESSION, NO_TICKET => (take NO_TICKET out of the line)",
+		"master.cf:3 -o smtpd_tls_session_cache_timeout=0s => (delete the line; the default is 3600s)",
+	}, places(finding(t, r, "tickets-off")))
+	require.Contains(t, finding(t, r, "reachable").Detail, "libpostfix-tls.so")
+
+	require.Equal(t, Good, examine(t, postfix, "-c", testdata(t, "postfix-ready"), "start").Verdict())
+
+	// As Debian ships it; the default is Postfix's own.
+	out, err := exec.Command(need(t, "postconf", "postfix"), "-dh", "import_environment").Output()
+	require.NoError(t, err)
+	require.Equal(t, strings.TrimSpace(string(out)), postfixEnvironment)
+	require.Equal(t, "import_environment = "+postfixEnvironment+" LD_PRELOAD STEK_TABLE", finding(t, examine(t, postfix, "start"), "environment-filtered").Change)
+}
+
+func TestSServerOptionsAreFound(t *testing.T) {
+	for _, tt := range []struct {
+		args string
+		code string
+	}{
+		{"s_server", "reachable"},
+		{"s_server -no_ticket", "tickets-off"},
+		{"s_server -num_tickets 0", "num-tickets"},
+		{"s_server -early_data", "early-data"},
+		{"s_server -max_early_data 16384", "early-data"},
+		{"s_server -early_data -no_anti_replay", "reachable"},
+		{"s_server -max_early_data 0", "reachable"},
+		{"s_client", codeNoTLS},
+	} {
+		r := examine(t, append([]string{need(t, "openssl", "openssl")}, strings.Fields(tt.args)...)...)
+		require.Equal(t, tt.code, r.Findings[0].Code, tt.args)
+		require.Equal(t, tt.code == "reachable", r.Verdict() == Good, tt.args)
+	}
+}
+
+func TestPythonsModuleIsFound(t *testing.T) {
+	script := write(t, "app.py", "#!/usr/bin/python3\n")
+	require.NoError(t, os.Chmod(script, 0o755))
+	need(t, "python3", "python3")
+	r := examine(t, script)
+	require.Equal(t, Good, r.Verdict(), text(t, r))
+	require.Regexp(t, `_ssl\.\S+\.so\.$`, finding(t, r, "reachable").Detail)
+}

@@ -1,0 +1,6 @@
+int stub(void);
+
+int main(void)
+{
+    return stub();
+}

@@ -1,0 +1,196 @@
+/*
+ * next.c - finds the libssl of the process, and keeps what it has found.
+ */
+#define _GNU_SOURCE
+#include "next.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+/* How many libssl one process may have. */
+enum { LIBRARIES = 8 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of who adds one */
+static struct next libraries[LIBRARIES];
+static atomic_int count; /* of those that are filled, first to last */
+
+/* A fork waits for whoever holds the lock, so that the child finds it free. */
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void take_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void give_lock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+static void survive_fork(void)
+{
+    pthread_atfork(take_lock, give_lock, give_lock);
+}
+
+static const void *base_of(const void *address)
+{
+    Dl_info info;
+
+    return address != NULL && dladdr(address, &info) != 0 ? info.dli_fbase : NULL;
+}
+
+/* look_up writes the address of the function of that name to where a pointer to
+   it is kept. */
+static void look_up(void *handle, const char *name, void *function)
+{
+    void *symbol = dlsym(handle, name);
+
+    memcpy(function, &symbol, sizeof symbol);
+}
+
+static void fill(struct next *next, void *handle)
+{
+#define FUNCTION(name) look_up(handle, #name, &next->name)
+    FUNCTION(SSL_CTX_new);
+    FUNCTION(SSL_CTX_new_ex);
+    FUNCTION(SSL_new);
+    FUNCTION(SSL_CTX_callback_ctrl);
+    FUNCTION(SSL_CTX_set_tlsext_ticket_key_evp_cb);
+    FUNCTION(SSL_CTX_set_session_ticket_cb);
+    FUNCTION(SSL_CTX_set_options);
+    FUNCTION(SSL_CTX_clear_options);
+    FUNCTION(SSL_CTX_set_num_tickets);
+    FUNCTION(SSL_CTX_get_ssl_method);
+    FUNCTION(SSL_CTX_set_ex_data);
+    FUNCTION(SSL_CTX_get_ex_data);
+    FUNCTION(CRYPTO_get_ex_new_index);
+#undef FUNCTION
+}
+
+static const struct next *known(const void *base)
+{
+    int filled = atomic_load_explicit(&count, memory_order_acquire);
+
+    for (int i = 0; i < filled; i++)
+        if (libraries[i].base == base)
+            return &libraries[i];
+    return NULL;
+}
+
+/* add keeps the library at base, which has the file name. */
+static const struct next *add(const void *base, const char *name)
+{
+    const struct next *next;
+    int filled;
+    void *handle;
+
+    if (base == NULL)
+        return NULL;
+    pthread_once(&fork_once, survive_fork);
+    pthread_mutex_lock(&lock);
+    next = known(base);
+    filled = atomic_load(&count);
+    if (next == NULL && filled < LIBRARIES) {
+        /* The handle stays open: the functions are used from now on. */
+        handle = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
+        if (handle == NULL)
+            handle = dlopen(NULL, RTLD_LAZY);
+        fill(&libraries[filled], handle);
+        if (libraries[filled].SSL_new != NULL) {
+            libraries[filled].base = base;
+            next = &libraries[filled];
+            atomic_store_explicit(&count, filled + 1, memory_order_release);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return next;
+}
+
+const struct next *next_for_method(const struct ssl_method_st *method)
+{
+    const struct next *next = known(base_of(method));
+    Dl_info info;
+
+    if (next != NULL)
+        return next;
+    if (method == NULL || dladdr(method, &info) == 0 || info.dli_fname == NULL)
+        return NULL;
+    return add(info.dli_fbase, info.dli_fname);
+}
+
+/* Names of libraries, which are opened when the list of them is not locked. */
+struct names {
+    int count;
+    char name[LIBRARIES][256];
+};
+
+static int note_libssl(struct dl_phdr_info *info, size_t size, void *argument)
+{
+    const char *slash = info->dlpi_name != NULL ? strrchr(info->dlpi_name, '/') : NULL;
+    struct names *names = argument;
+
+    (void)size;
+    if (slash != NULL && strncmp(slash + 1, "libssl.", 7) == 0 && names->count < LIBRARIES &&
+        strlen(info->dlpi_name) < sizeof names->name[0])
+        strcpy(names->name[names->count++], info->dlpi_name);
+    return 0;
+}
+
+/* add_loaded adds every libssl that is loaded: a context was made past us,
+   through a pointer of dlsym's. */
+static void add_loaded(void)
+{
+    struct names names = {0};
+
+    dl_iterate_phdr(note_libssl, &names);
+    for (int i = 0; i < names.count; i++) {
+        void *handle = dlopen(names.name[i], RTLD_LAZY | RTLD_NOLOAD);
+
+        if (handle == NULL)
+            continue;
+        add(base_of(dlsym(handle, "SSL_new")), names.name[i]);
+        dlclose(handle);
+    }
+}
+
+const struct next *next_for_context(const struct ssl_ctx_st *ctx)
+{
+    int filled = atomic_load_explicit(&count, memory_order_acquire);
+
+    if (filled == 0) {
+        add_loaded();
+        filled = atomic_load_explicit(&count, memory_order_acquire);
+    }
+    for (int i = 0; i + 1 < filled && ctx != NULL; i++)
+        if (libraries[i].SSL_CTX_get_ssl_method != NULL &&
+            base_of(libraries[i].SSL_CTX_get_ssl_method(ctx)) == libraries[i].base)
+            return &libraries[i];
+    return filled > 0 ? &libraries[filled - 1] : NULL;
+}
+
+int next_serves_only_clients(const struct next *next, const struct ssl_method_st *method)
+{
+    static const char *const names[] = {"TLS_client_method", "DTLS_client_method",
+                                        "TLSv1_2_client_method", "OSSL_QUIC_client_method",
+                                        "OSSL_QUIC_client_thread_method"};
+    Dl_info info;
+    void *handle;
+    int only_clients = 0;
+
+    if (dladdr(next->base, &info) == 0)
+        return 0;
+    handle = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    for (size_t i = 0; handle != NULL && i < sizeof names / sizeof names[0]; i++) {
+        const struct ssl_method_st *(*client_method)(void);
+
+        look_up(handle, names[i], &client_method);
+        only_clients |= client_method != NULL && client_method() == method;
+    }
+    if (handle != NULL)
+        dlclose(handle);
+    return only_clients;
+}

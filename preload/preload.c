@@ -1,0 +1,475 @@
+/*
+ * preload.c - libstek-preload.so: stands in front of functions of libssl, and so
+ * gives an unmodified server the keys of a shared table.
+ *
+ * No Go and no libssl is linked. Whatever is wrong, the server runs as it does
+ * without this library, but for one line on its standard error.
+ */
+#define _GNU_SOURCE
+#include "agent.h"
+#include "guard.h"
+#include "next.h"
+#include "receive.h"
+#include "settings.h"
+
+#include "../callback.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Numbers of OpenSSL's binary interface, in all versions. */
+enum { CTRL_SET_TICKET_KEY_CB = 72, EX_INDEX_SSL_CTX = 1 };
+#define OP_NO_TICKET (UINT64_C(1) << 14)
+
+/* How long the authentication of a client is good for, in nanoseconds: a day. */
+#define AUTH_AGE_CAP (INT64_C(24) * 3600 * 1000000000)
+
+/* What a context of ours carries in its ex_data. */
+struct mark {
+    atomic_int looked_at; /* its options, at its first connection */
+    atomic_int callback_of_its_own; /* SSL_CTX_set_session_ticket_cb */
+};
+
+static struct settings settings;
+static pthread_once_t started = PTHREAD_ONCE_INIT;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
+static struct stekc_store *store; /* NULL until there is a table */
+static int truncatable;           /* the table's file has a name */
+static int keys_file = -1, counts_file = -1;
+static struct agent agent = {-1, -1};
+static int serving;  /* a context of this process, or of one it was forked from */
+static int given_up; /* the line was said */
+static int mark_index = -1;
+static const struct next *ours; /* the libssl that is served */
+
+/* ---- saying what is wrong ---- */
+
+/* say writes one line to the server's standard error. */
+static void say(const char *text)
+{
+    char line[640];
+    int size = snprintf(line, sizeof line, "stek: %s\n", text);
+
+    if (size > 0 && write(STDERR_FILENO, line, (size_t)size < sizeof line ? (size_t)size
+                                                                           : sizeof line - 1) < 0)
+        return; /* nobody listens */
+}
+
+/* give_up says once why the server goes without stek. */
+static void give_up(const char *why)
+{
+    char text[600];
+
+    if (given_up)
+        return;
+    given_up = 1;
+    snprintf(text, sizeof text, "%s: this server goes on with its own ticket keys", why);
+    say(text);
+}
+
+/* ---- the table ---- */
+
+static void fault(const char *what, enum stekc_opened result, int cause)
+{
+    const char *why = result == STEKC_OPEN_EMPTY     ? "it is shorter than a key table"
+                      : result == STEKC_OPEN_FOREIGN ? "it is no key table"
+                      : result == STEKC_OPEN_VERSION ? "it is a key table of another version of stek"
+                                                     : strerror(cause);
+
+    snprintf(settings.fault, sizeof settings.fault, "key table %.100s: %s", what, why);
+}
+
+/* open_table maps the table in the two files. */
+static int open_table(const char *what, int keys, int counts)
+{
+    struct stekc_table *table;
+    unsigned refused; /* the writer says what it was refused */
+    enum stekc_opened result = stekc_table_open(keys, counts, STEK_READER, &table, &refused);
+
+    if (result != STEKC_OPENED) {
+        fault(what, result, errno);
+        return 0;
+    }
+    store = stekc_store_on(table);
+    if (store == NULL)
+        fault(what, STEKC_OPEN_FAILED, ENOMEM);
+    return store != NULL;
+}
+
+/* open_path maps the table of a running agent. Its counts lie beside the keys;
+   a server that may not write there is not counted. */
+static void open_path(const char *path)
+{
+    char counts_path[sizeof settings.table + sizeof ".counts"];
+    int keys = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int counts;
+
+    if (keys < 0) {
+        fault(path, STEKC_OPEN_FAILED, errno);
+        return;
+    }
+    snprintf(counts_path, sizeof counts_path, "%s.counts", path);
+    counts = open(counts_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    open_table(path, keys, counts);
+    close(keys);
+    if (counts >= 0)
+        close(counts);
+    truncatable = 1;
+}
+
+/* open_inherited maps the table of stek run. Its files are open in whatever was
+   executed since, unless a server before this one has closed them. */
+static void open_inherited(long parent)
+{
+    int keys, counts;
+
+    if (open_table(settings.table, keys_file, counts_file))
+        return;
+    keys_file = counts_file = -1;
+    if (parent == 0)
+        return;
+    if (!receive_files(parent, &keys, &counts)) {
+        fault(settings.table, STEKC_OPEN_FAILED, errno);
+        return;
+    }
+    if (open_table(settings.table, keys, counts))
+        settings.fault[0] = '\0';
+    close(keys);
+    close(counts);
+}
+
+/* map_table maps what STEK_TABLE names, while the process still may. */
+static void map_table(void)
+{
+    long parent = 0;
+
+    if (settings.table[0] == '/')
+        open_path(settings.table);
+    else if (sscanf(settings.table, "fd:%d,%d@%ld", &keys_file, &counts_file, &parent) >= 2)
+        open_inherited(parent);
+    else
+        snprintf(settings.fault, sizeof settings.fault,
+                 "STEK_TABLE is \"%.100s\", which is no absolute path", settings.table);
+}
+
+static void take_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void give_lock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* in_child gives up the files of the table, once it serves: what a server's
+   child executes, such as a CGI program, shall not have the keys. The server
+   itself keeps them, for it may execute itself again. */
+static void in_child(void)
+{
+    if (store != NULL && serving) {
+        close(keys_file);
+        close(counts_file);
+        keys_file = counts_file = -1;
+    }
+    give_lock();
+}
+
+static void start(void)
+{
+    settings_read(&settings);
+    if (settings.table[0] == '\0' && settings.store[0] == '\0')
+        return;
+    stekc_survive_fork(); /* its lock is taken inside this one */
+    pthread_atfork(take_lock, give_lock, in_child);
+    if (settings.table[0] != '\0' && settings.fault[0] == '\0')
+        map_table();
+}
+
+/* Also runs at the first call, which may come from another constructor. */
+__attribute__((constructor)) static void constructor(void)
+{
+    pthread_once(&started, start);
+}
+
+static int is_wanted(void)
+{
+    pthread_once(&started, start);
+    return settings.table[0] != '\0' || settings.store[0] != '\0';
+}
+
+/* start_agent makes a table and an agent that writes to it, or another agent for
+   the table if the one before has ended. */
+static void start_agent(void)
+{
+    if (settings.agent[0] == '\0') {
+        snprintf(settings.fault, sizeof settings.fault,
+                 "STEK_STORE is set, and no stek is installed beside this library: set STEK_AGENT");
+        return;
+    }
+    if (keys_file < 0 && stekc_table_files(0, &keys_file, &counts_file) != 0) {
+        fault("in memory", STEKC_OPEN_FAILED, errno);
+        return;
+    }
+    if (!agent_start(&settings, keys_file, counts_file, &agent, settings.fault,
+                     sizeof settings.fault)) {
+        if (store != NULL)
+            say(settings.fault); /* the keys in the table are used to their end */
+    } else if (store == NULL && open_table("in memory", keys_file, counts_file)) {
+        char table[64];
+
+        /* For a server that executes itself again. */
+        snprintf(table, sizeof table, "fd:%d,%d", keys_file, counts_file);
+        setenv("STEK_TABLE", table, 1);
+    }
+}
+
+static int needs_agent(void)
+{
+    if (settings.table[0] != '\0' || settings.fault[0] != '\0')
+        return 0;
+    return store == NULL || (keys_file >= 0 && agent_has_ended(&agent));
+}
+
+/* ---- contexts ---- */
+
+static void free_mark(void *context, void *mark, void *data, int index, long number,
+                      void *pointer)
+{
+    (void)context;
+    (void)data;
+    (void)index;
+    (void)number;
+    (void)pointer;
+    free(mark);
+}
+
+static struct mark *mark_of(const struct next *next, const struct ssl_ctx_st *ctx)
+{
+    return next == ours && next != NULL && mark_index >= 0 && ctx != NULL
+               ? next->SSL_CTX_get_ex_data(ctx, mark_index)
+               : NULL;
+}
+
+/* attach registers the EVP callback where there is one: OpenSSL calls it even if
+   the server has set the other past us. */
+static enum stekc_result attach(const struct next *next, struct ssl_ctx_st *ctx, int policy,
+                                struct stekc_report *report)
+{
+    struct stekc_options options = {
+        .policy = policy,
+        .kind = next->SSL_CTX_set_tlsext_ticket_key_evp_cb != NULL ? STEK_KIND_EVP : STEK_KIND_HMAC,
+        .soft = 1,
+        .auth_age_cap = AUTH_AGE_CAP,
+        .name_group = settings.name_group[0] != '\0' ? settings.name_group : NULL,
+    };
+
+    return stekc_attach(ctx, store, &options, report);
+}
+
+static int put_mark(const struct next *next, struct ssl_ctx_st *ctx)
+{
+    struct mark *mark;
+
+    if (mark_index < 0)
+        mark_index = next->CRYPTO_get_ex_new_index(EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL,
+                                                   (any_function *)free_mark);
+    mark = mark_index >= 0 ? calloc(1, sizeof *mark) : NULL;
+    if (mark == NULL || next->SSL_CTX_set_ex_data(ctx, mark_index, mark) != 1) {
+        free(mark);
+        return 0;
+    }
+    return 1;
+}
+
+/* serve attaches the table to a new context, or says why not. */
+static void serve(const struct next *next, struct ssl_ctx_st *ctx)
+{
+    struct stekc_report report;
+
+    if (needs_agent())
+        start_agent();
+    if (store == NULL) {
+        give_up(settings.fault);
+        return;
+    }
+    serving = 1;
+    if (truncatable)
+        guard_keep(stekc_store_table(store));
+    if (attach(next, ctx, STEK_POLICY_CAPPED, &report) != STEKC_OK) {
+        give_up(report.detail);
+        return;
+    }
+    ours = next;
+    if (!put_mark(next, ctx)) {
+        stekc_detach(ctx, &report);
+        give_up("no memory for a context");
+        return;
+    }
+    stekc_table_count(stekc_store_table(store), STEK_COUNT_CONTEXTS, NULL);
+}
+
+/* made is called with every context that libssl has made. */
+static struct ssl_ctx_st *made(const struct next *next, const struct ssl_method_st *method,
+                               struct ssl_ctx_st *ctx)
+{
+    if (ctx == NULL || !is_wanted() || next_serves_only_clients(next, method))
+        return ctx;
+    take_lock();
+    if (mark_of(next, ctx) == NULL) /* SSL_CTX_new may call SSL_CTX_new_ex */
+        serve(next, ctx);
+    give_lock();
+    return ctx;
+}
+
+static void count(enum stek_counter counter)
+{
+    stekc_table_count(stekc_store_table(store), counter, NULL);
+}
+
+/* switch_on clears what keeps ctx from using tickets. */
+static void switch_on(const struct next *next, struct ssl_ctx_st *ctx)
+{
+    int first = stekc_table_counted(stekc_store_table(store), STEK_COUNT_FORCED) == 0;
+
+    next->SSL_CTX_clear_options(ctx, OP_NO_TICKET);
+    count(STEK_COUNT_FORCED);
+    if (first)
+        say("this server's configuration has session tickets off: they are forced on");
+}
+
+/* look_at counts what in the configuration of ctx keeps tickets from being used,
+   once, at its first connection: then it is complete. */
+static void look_at(const struct next *next, struct ssl_ctx_st *ctx)
+{
+    struct stekc_report report;
+
+    if (truncatable)
+        guard_keep(stekc_store_table(store));
+    if (stekc_inspect(ctx, 0, &report) != STEKC_OK)
+        return;
+    if (report.warnings & STEKC_WARN_NO_TICKET) {
+        count(STEK_COUNT_TICKETS_OFF);
+        if (settings.force_tickets)
+            switch_on(next, ctx);
+    }
+    if (report.warnings & STEKC_WARN_ANTI_REPLAY)
+        count(STEK_COUNT_STATEFUL);
+    if (report.warnings & STEKC_WARN_NUM_TICKETS) {
+        count(STEK_COUNT_NONE13);
+        if (settings.force_tickets && next->SSL_CTX_set_num_tickets != NULL)
+            next->SSL_CTX_set_num_tickets(ctx, 2);
+    }
+}
+
+/* displaces tells that ctx is ours, and counts the callback that it keeps. */
+static int displaces(const struct next *next, struct ssl_ctx_st *ctx, any_function *callback)
+{
+    if (mark_of(next, ctx) == NULL)
+        return 0;
+    if (callback != NULL)
+        count(STEK_COUNT_DISPLACED);
+    return 1;
+}
+
+/* ---- the functions of libssl ---- */
+
+struct ssl_ctx_st *SSL_CTX_new(const struct ssl_method_st *method)
+{
+    const struct next *next = next_for_method(method);
+
+    if (next == NULL)
+        next = next_for_context(NULL);
+    return next != NULL && next->SSL_CTX_new != NULL ? made(next, method, next->SSL_CTX_new(method))
+                                                     : NULL;
+}
+
+struct ssl_ctx_st *SSL_CTX_new_ex(struct ossl_lib_ctx_st *library, const char *properties,
+                                  const struct ssl_method_st *method)
+{
+    const struct next *next = next_for_method(method);
+
+    if (next == NULL)
+        next = next_for_context(NULL);
+    return next != NULL && next->SSL_CTX_new_ex != NULL
+               ? made(next, method, next->SSL_CTX_new_ex(library, properties, method))
+               : NULL;
+}
+
+struct ssl_st *SSL_new(struct ssl_ctx_st *ctx)
+{
+    const struct next *next = next_for_context(ctx);
+    struct mark *mark = mark_of(next, ctx);
+
+    if (mark != NULL && !atomic_exchange(&mark->looked_at, 1))
+        look_at(next, ctx);
+    return next != NULL && next->SSL_new != NULL ? next->SSL_new(ctx) : NULL;
+}
+
+/* The HMAC_CTX callback is set by a command that takes a function. */
+long SSL_CTX_callback_ctrl(struct ssl_ctx_st *ctx, int command, any_function *callback)
+{
+    const struct next *next = next_for_context(ctx);
+
+    if (command == CTRL_SET_TICKET_KEY_CB && displaces(next, ctx, callback))
+        return 1;
+    return next != NULL && next->SSL_CTX_callback_ctrl != NULL
+               ? next->SSL_CTX_callback_ctrl(ctx, command, callback)
+               : 0;
+}
+
+int SSL_CTX_set_tlsext_ticket_key_evp_cb(struct ssl_ctx_st *ctx, any_function *callback)
+{
+    const struct next *next = next_for_context(ctx);
+
+    if (displaces(next, ctx, callback))
+        return 1;
+    return next != NULL && next->SSL_CTX_set_tlsext_ticket_key_evp_cb != NULL
+               ? next->SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, callback)
+               : 0;
+}
+
+/* A server that keeps data of its own in its tickets goes before the
+   authentication-age cap, which uses the same place: tickets are then renewed
+   under the current key alone, and a chain of them ends by itself. */
+int SSL_CTX_set_session_ticket_cb(struct ssl_ctx_st *ctx, any_function *generate,
+                                  any_function *decrypted, void *argument)
+{
+    const struct next *next = next_for_context(ctx);
+    struct mark *mark = mark_of(next, ctx);
+    struct stekc_report report;
+
+    if (mark != NULL && generate == NULL && decrypted == NULL &&
+        !atomic_load(&mark->callback_of_its_own))
+        return 1;
+    if (mark != NULL && !atomic_exchange(&mark->callback_of_its_own, 1)) {
+        stekc_detach(ctx, &report);
+        if (attach(next, ctx, STEK_POLICY_CURRENT, &report) != STEKC_OK)
+            say(report.detail);
+    }
+    return next != NULL && next->SSL_CTX_set_session_ticket_cb != NULL
+               ? next->SSL_CTX_set_session_ticket_cb(ctx, generate, decrypted, argument)
+               : 0;
+}
+
+/* Some servers copy the options of the context that a name selects, on which no
+   SSL_new is called. */
+uint64_t SSL_CTX_set_options(struct ssl_ctx_st *ctx, uint64_t options)
+{
+    const struct next *next = next_for_context(ctx);
+
+    if (options & OP_NO_TICKET && settings.force_tickets && mark_of(next, ctx) != NULL) {
+        count(STEK_COUNT_TICKETS_OFF);
+        switch_on(next, ctx);
+        options &= ~OP_NO_TICKET;
+    }
+    return next != NULL && next->SSL_CTX_set_options != NULL ? next->SSL_CTX_set_options(ctx, options)
+                                                             : 0;
+}

@@ -1,7 +1,10 @@
-# make run      sets up what is missing and shows the main job
-# make test     sets up what is missing and passes all tests
-# make lib      libstek.so for C servers, in build/
-# make install  installs it: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR
+# make run              sets up what is missing and shows the main job
+# make test             sets up what is missing and passes all tests
+# make command          stek, libstek-preload.so and man pages, in build/
+# make install-command  installs them: PREFIX, DESTDIR
+# make lib              libstek.so for C servers, in build/
+# make install          installs it: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR
+# make interop          real servers alone and with stek: docs/compatibility.md
 #
 # ARGS are handed to the program: make run ARGS=-serve
 
@@ -13,7 +16,7 @@ export CGO_ENABLED := 1
 ROOT_SOURCES := callback.c table.c tablemap.c store.c attach.c openssl.c process.c
 
 .DEFAULT_GOAL := test
-.PHONY: run test check bench lib install setup-build setup-run setup-test clean
+.PHONY: run test check bench lib install command install-command interop setup-build setup-run setup-test clean
 
 setup-build setup-run setup-test: setup-%:
 	@scripts/setup.sh $*
@@ -23,7 +26,7 @@ run: setup-run
 
 # The race detector and AddressSanitizer exclude each other. No result is taken
 # from the cache: it does not know the C files that tests compile.
-test: setup-test check lib
+test: setup-test check lib command
 	go test -count=1 -asan . ./internal/ssltest
 	go test -count=1 -race ./...
 
@@ -73,10 +76,23 @@ build/libstek-go.so: $(GO_FILES) cgo/exports.map
 	@cp cgo/exports.map $(GO_MAP)
 	go build -buildmode=c-shared -trimpath -o $@.$$$$ -ldflags '-s -w -extldflags "-Wl,-soname,libstek-go.so -Wl,--version-script=$(CURDIR)/$(GO_MAP) $(HARDEN)"' ./cgo && mv $@.$$$$ $@ && rm -f $@.$$$$.h build/libstek-go.*.h build/libstek-go.so.*.h
 
+# Only builds what is missing: as root there may be no compiler in PATH.
+install: $(LIB_FILES)
+	@case '$(PREFIX)$(LIBDIR)$(INCLUDEDIR)' in *[\&\|]*) echo "install: PREFIX, LIBDIR and INCLUDEDIR must not have & or |" >&2; exit 1;; esac
+	@for d in '$(LIBDIR)' '$(INCLUDEDIR)'; do case "$$d" in /*) ;; *) echo "install: $$d is not an absolute path" >&2; exit 1;; esac; done
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -m 755 build/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME).$(VERSION)
+	ln -sf $(SONAME).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libstek.so
+	install -m 755 build/libstek-go.so $(DESTDIR)$(LIBDIR)/libstek-go.so
+	install -m 644 lib/stek.h $(DESTDIR)$(INCLUDEDIR)/stek.h
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' lib/stek.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/stek.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/stek.pc
+
 # ---- the command, and the library for servers that nobody compiles again ----
 
 PRELOAD_SOURCES := $(wildcard preload/*.c)
-COMMAND_FILES := build/stek build/libstek-preload.so
+COMMAND_FILES := build/stek build/libstek-preload.so build/man
 COMMAND_GO := go.mod $(wildcard *.go *.c *.h) $(shell find backend cmd internal ticketkey -name '*.go')
 
 command: setup-build
@@ -90,18 +106,20 @@ build/stek: $(COMMAND_GO)
 	@mkdir -p build
 	go build -trimpath -o $@.$$$$ -ldflags '-s -w -X main.version=$(VERSION)' ./cmd/stek && mv $@.$$$$ $@
 
-# Only builds what is missing: as root there may be no compiler in PATH.
-install: $(LIB_FILES)
-	@case '$(PREFIX)$(LIBDIR)$(INCLUDEDIR)' in *[\&\|]*) echo "install: PREFIX, LIBDIR and INCLUDEDIR must not have & or |" >&2; exit 1;; esac
-	@for d in '$(LIBDIR)' '$(INCLUDEDIR)'; do case "$$d" in /*) ;; *) echo "install: $$d is not an absolute path" >&2; exit 1;; esac; done
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
-	install -m 755 build/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME).$(VERSION)
-	ln -sf $(SONAME).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libstek.so
-	install -m 755 build/libstek-go.so $(DESTDIR)$(LIBDIR)/libstek-go.so
-	install -m 644 lib/stek.h $(DESTDIR)$(INCLUDEDIR)/stek.h
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' lib/stek.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/stek.pc
-	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/stek.pc
+build/man: $(COMMAND_GO)
+	@rm -rf $@ && mkdir -p $@.$$$$ && go run ./cmd/stek/genman $@.$$$$ $(VERSION) && mv $@.$$$$ $@
+
+# As install: builds only what is missing.
+install-command: $(COMMAND_FILES)
+	@case '$(PREFIX)' in *[:\ ]*) echo "install-command: PREFIX must not have a colon or a space: LD_PRELOAD takes none" >&2; exit 1;; /*) ;; *) echo "install-command: $(PREFIX) is not an absolute path" >&2; exit 1;; esac
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/stek $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 build/stek $(DESTDIR)$(PREFIX)/bin/stek
+	install -m 755 build/libstek-preload.so $(DESTDIR)$(PREFIX)/lib/stek/libstek-preload.so
+	install -m 644 build/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+
+# The table that docs/compatibility.md has, from what real servers do.
+interop: setup-test command
+	@scripts/compatibility.sh docs/compatibility.md
 
 clean:
 	rm -rf build

@@ -9,6 +9,12 @@
 # prepares for every target.
 set -u
 
+# Where packages are, for the tests of this script.
+root=${SETUP_ROOT:-}
+
+# Daemons are in folders that not every user has in PATH.
+PATH=$PATH:$root/usr/sbin:$root/sbin
+
 # need TARGETS PACKAGE CHECK...: the targets need the Debian package if the
 # command that follows fails.
 everything() {
@@ -20,6 +26,18 @@ everything() {
     need "run test" curl command -v curl
     need "test" valgrind command -v valgrind
     need "test" g++ command -v g++
+    # Servers that are run with and without stek; none is started by itself.
+    need "test" nginx command -v nginx
+    need "test" haproxy command -v haproxy
+    need "test" apache2 command -v apache2
+    need "test" lighttpd command -v lighttpd
+    need "test" lighttpd-mod-openssl test -e "$root/usr/lib/lighttpd/mod_openssl.so"
+    need "test" stunnel4 command -v stunnel4
+    need "test" dovecot-imapd test -e "$root/usr/lib/dovecot/imap-login"
+    need "test" postfix command -v postfix
+    need "test" python3 test -e "$root/usr/bin/python3"
+    need "test" systemd command -v systemd-analyze
+    need "test" prometheus command -v promtool
 }
 
 header() {
@@ -63,6 +81,19 @@ as_root() {
     fi
 }
 
+# quietly runs a command with a policy that starts no service of a package. A
+# machine that has a policy of its own keeps it.
+quietly() {
+    policy=$root/usr/sbin/policy-rc.d
+    [ ! -e "$policy" ] || policy=
+    [ -z "$policy" ] ||
+        as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1"' sh "$policy"
+    "$@"
+    result=$?
+    [ -z "$policy" ] || as_root rm -f "$policy"
+    return $result
+}
+
 apt_install() {
     # The list of packages may be old or, on a new machine, empty.
     # shellcheck disable=SC2086 # missing is a list
@@ -91,7 +122,7 @@ if [ "$(id -u)" != 0 ] && ! sudo -n true >/dev/null 2>&1; then
 fi
 
 echo "setup: installing $missing"
-if ! log=$(apt_install); then
+if ! log=$(quietly apt_install); then
     echo "$log" >&2
     die "apt-get failed, see above. Once its cause is mended, run: $by_hand"
 fi

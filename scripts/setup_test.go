@@ -33,11 +33,26 @@ case $1 in
 update) touch "$PACKAGES/../lists" ;;
 install)
 	test -e "$PACKAGES/../lists" || { echo "E: Unable to locate package"; exit 100; }
-	for word; do case $word in install | -*) ;; *) touch "$PACKAGES/$word"; cp "$PACKAGES/../stubs/$word" "${0%/*}/" 2>/dev/null || : ;; esac; done ;;
+	test -e "$PACKAGES/../root/usr/sbin/policy-rc.d" && echo "no service starts" >>"$PACKAGES/../log"
+	for word; do case $word in install | -*) ;; *) touch "$PACKAGES/$word"; cp "$PACKAGES/../stubs/$word" "${0%/*}/" 2>/dev/null || "${0%/*}/unpack" "$word" ;; esac; done ;;
 esac`,
 }
 
-var allPackages = []string{"gcc", "libc6-dev", "libssl-dev", "pkg-config", "openssl", "curl", "valgrind", "g++"}
+var allPackages = append([]string{"gcc", "libc6-dev", "libssl-dev", "pkg-config", "openssl", "curl", "valgrind", "g++"}, servers...)
+
+// servers is what the tests need beside a compiler, by the file that tells that
+// the package is there.
+var servers = []string{"nginx", "haproxy", "apache2", "lighttpd", "lighttpd-mod-openssl", "stunnel4",
+	"dovecot-imapd", "postfix", "python3", "systemd", "prometheus"}
+
+// files are those of packages that are no command of the package's name.
+var files = map[string]string{
+	"lighttpd-mod-openssl": "root/usr/lib/lighttpd/mod_openssl.so",
+	"dovecot-imapd":        "root/usr/lib/dovecot/imap-login",
+	"python3":              "root/usr/bin/python3",
+	"systemd":              "root/usr/sbin/systemd-analyze",
+	"prometheus":           "root/usr/sbin/promtool",
+}
 
 var allButCurl = slices.DeleteFunc(slices.Clone(allPackages), func(name string) bool { return name == "curl" })
 
@@ -52,12 +67,23 @@ func newMachine(t *testing.T, packages ...string) machine {
 	for name, body := range stubs {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "stubs", name), []byte("#!/bin/sh\n"+body+"\n"), 0o755))
 	}
-	for _, name := range []string{"sh", "cat", "cp", "env", "ls", "touch"} {
+	for _, name := range []string{"sh", "cat", "cp", "env", "ls", "touch", "rm", "chmod"} {
 		path, err := exec.LookPath(name)
 		require.NoError(t, err)
 		require.NoError(t, os.Symlink(path, filepath.Join(m.bin, name)))
 	}
 	m.addCommands(t, "id", "go", "sudo", "apt-get")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "root/usr/sbin"), 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "root/usr/bin"), 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "root/usr/lib/lighttpd"), 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "root/usr/lib/dovecot"), 0o755))
+	unpack := "#!/bin/sh\ncase $1 in\n"
+	for _, name := range servers {
+		unpack += name + ") f=" + fileOf(name) + ";;\n"
+	}
+	unpack += `*) exit 0;; esac
+echo '#!/bin/sh' >"$PACKAGES/../$f"; chmod 755 "$PACKAGES/../$f"` + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(m.bin, "unpack"), []byte(unpack), 0o755))
 	for _, name := range packages {
 		m.set(t, "packages/"+name, "")
 		m.addCommands(t, name)
@@ -67,9 +93,20 @@ func newMachine(t *testing.T, packages ...string) machine {
 	return m
 }
 
+// fileOf is the file that tells that a package of servers is there.
+func fileOf(name string) string {
+	if file, found := files[name]; found {
+		return file
+	}
+	return "root/usr/sbin/" + name
+}
+
 func (m machine) addCommands(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
+		if slices.Contains(servers, name) {
+			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(m.bin), fileOf(name)), []byte("#!/bin/sh\n"), 0o755))
+		}
 		if stub, found := stubs[name]; found {
 			require.NoError(t, os.WriteFile(filepath.Join(m.bin, name), []byte("#!/bin/sh\n"+stub+"\n"), 0o755))
 		}
@@ -93,12 +130,17 @@ func (m machine) setup(t *testing.T, args ...string) (status int, said string, r
 	t.Helper()
 	var output bytes.Buffer
 	script := exec.Command("/bin/sh", append([]string{"setup.sh"}, args...)...)
-	script.Env = []string{"PATH=" + m.bin, "PACKAGES=" + m.packages}
+	script.Env = []string{"PATH=" + m.bin, "PACKAGES=" + m.packages, "SETUP_ROOT=" + filepath.Join(filepath.Dir(m.bin), "root")}
 	script.Stdout, script.Stderr = &output, &output
 	if err := script.Run(); err != nil {
 		require.IsType(t, &exec.ExitError{}, err)
 	}
 	log, _ := os.ReadFile(filepath.Join(filepath.Dir(m.bin), "log"))
+	if script.ProcessState.Success() && strings.Contains(string(log), "apt-get install") {
+		require.Contains(t, string(log), "no service starts", "services of packages are not started")
+	}
+	log = []byte(strings.ReplaceAll(string(log), "no service starts\n", ""))
+	require.NoFileExists(t, filepath.Join(filepath.Dir(m.bin), "root/usr/sbin/policy-rc.d"), "the policy is gone after that")
 	if len(log) > 0 {
 		ran = strings.Split(strings.TrimSpace(string(log)), "\n")
 	}
@@ -119,7 +161,7 @@ func TestRootInstallsWhatTheTargetNeeds(t *testing.T) {
 	for _, tt := range []struct{ target, installed string }{
 		{"build", "gcc libc6-dev libssl-dev pkg-config"},
 		{"run", "gcc libc6-dev libssl-dev pkg-config openssl curl"},
-		{"test", "gcc libc6-dev libssl-dev pkg-config openssl curl valgrind g++"},
+		{"test", "gcc libc6-dev libssl-dev pkg-config openssl curl valgrind g++ " + strings.Join(servers, " ")},
 	} {
 		t.Run(tt.target, func(t *testing.T) {
 			status, said, ran := newMachine(t).setup(t, tt.target)

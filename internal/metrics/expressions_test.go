@@ -53,13 +53,9 @@ func hasLabel(scraped scrape, names []string, label, value string) bool {
 	return false
 }
 
-// promtool runs Prometheus's own tool, which is no dependency of this project:
-// without it these looks are left out.
+// promtool runs Prometheus's own tool (Debian: prometheus).
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	if _, err := exec.LookPath("promtool"); err != nil {
-		t.Skip("promtool (Debian: prometheus) is not installed")
-	}
 	out, err := exec.Command("promtool", args...).CombinedOutput()
 	require.NoError(t, err, string(out))
 }

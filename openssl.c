@@ -22,6 +22,7 @@ struct candidates {
 
 struct stekc_ossl stekc_ossl;
 static void *bound_base; /* where the bound libssl is mapped */
+static uintptr_t bound_end;
 
 /* readable tells whether the 8 bytes at p can be read: the kernel copies the
    mask before it refuses the impossible operation, and says which failed. */
@@ -164,10 +165,37 @@ static int load(void *handle, const char *path, char *detail, size_t size)
     return 1;
 }
 
+/* note_end finds where the libssl that is mapped at bound_base ends. */
+static int note_end(struct dl_phdr_info *info, size_t size, void *end)
+{
+    (void)size;
+    if (info->dlpi_addr != (uintptr_t)bound_base)
+        return 0;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_LOAD)
+            *(uintptr_t *)end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr +
+                                info->dlpi_phdr[i].p_memsz;
+    return 1;
+}
+
+/* is_bound tells that ctx is of the bound libssl, without the dynamic linker: its
+   lock may be held for ever in a child that was forked beside threads. */
+static int is_bound(const void *ctx)
+{
+    uintptr_t method;
+
+    if (bound_end == 0 || !looks_alive(ctx))
+        return 0;
+    method = (uintptr_t)stekc_ossl.SSL_CTX_get_ssl_method(ctx);
+    return method >= (uintptr_t)bound_base && method < bound_end;
+}
+
 enum stekc_ossl_result stekc_ossl_bind(const void *ctx, char *detail, size_t size)
 {
     struct candidates all;
 
+    if (is_bound(ctx))
+        return STEKC_OSSL_OK;
     find_candidates(&all);
     if (all.count == 0) {
         snprintf(detail, size, "none is loaded, or it is linked in statically without -rdynamic");
@@ -193,6 +221,7 @@ enum stekc_ossl_result stekc_ossl_bind(const void *ctx, char *detail, size_t siz
                 return STEKC_OSSL_REFUSED;
             }
             bound_base = base; /* handle stays open: the library must not go */
+            dl_iterate_phdr(note_end, &bound_end);
             return STEKC_OSSL_OK;
         }
         dlclose(handle);

@@ -124,24 +124,29 @@ static void become_agent(struct plan *plan)
     _exit(127);
 }
 
-/* wait_for_keys reads the byte that says that there are keys. */
-static int wait_for_keys(int ready, const char *program, char *text, size_t size)
+/* wait_for_keys reads the number of the agent's process, which it writes when there
+   are keys. */
+static int wait_for_keys(int ready, const char *program, long *pid, char *text, size_t size)
 {
     struct pollfd poll_for = {.fd = ready, .events = POLLIN};
-    char byte;
+    char number[24];
+    ssize_t got;
     int result;
 
     do
         result = poll(&poll_for, 1, PATIENCE_MS);
     while (result < 0 && errno == EINTR);
     if (result == 0) {
-        snprintf(text, size, "%s has no keys after %d s", program, PATIENCE_MS / 1000);
+        snprintf(text, size, "%.150s has no keys after %d s", program, PATIENCE_MS / 1000);
         return 0;
     }
-    if (result < 0 || read(ready, &byte, 1) != 1) {
-        snprintf(text, size, "%s did not start as an agent", program);
+    got = result > 0 ? read(ready, number, sizeof number - 1) : -1;
+    if (got <= 0) {
+        snprintf(text, size, "%.150s did not start as an agent", program);
         return 0;
     }
+    number[got] = '\0';
+    *pid = strtol(number, NULL, 10);
     return 1;
 }
 
@@ -191,12 +196,11 @@ int agent_start(const struct settings *settings, int keys_file, int counts_file,
     free(plan.environment);
     close(lifeline[0]);
     close(ready[1]);
-    if (!started || !wait_for_keys(ready[0], settings->agent, text, size)) {
+    if (!started || !wait_for_keys(ready[0], settings->agent, &agent->pid, text, size)) {
         close(lifeline[1]);
         close(ready[0]);
         return 0;
     }
-    fcntl(lifeline[1], F_SETFD, 0); /* the server may execute itself again */
     agent->lifeline = lifeline[1];
     agent->ready = ready[0];
     return 1;

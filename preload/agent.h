@@ -11,7 +11,8 @@
 /* An agent of this process and of those forked from it. */
 struct agent {
     int lifeline; /* the agent ends when all copies of it are closed */
-    int ready;    /* the agent has the other end: one byte when there are keys */
+    int ready;    /* the agent has the other end: its pid when there are keys */
+    long pid;
 };
 
 /*

@@ -17,7 +17,7 @@ static _Atomic(struct sigaction *) before;
 static atomic_flag taking_over = ATOMIC_FLAG_INIT;
 
 /* In this thread: a handler that was there calls the one that it replaced. */
-static _Thread_local volatile sig_atomic_t passing;
+static _Thread_local volatile sig_atomic_t passing __attribute__((tls_model("initial-exec")));
 
 /* pass_on does with the signal what would have been done without the guard. */
 static void pass_on(int number, siginfo_t *info, void *context)

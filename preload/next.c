@@ -36,13 +36,6 @@ static void survive_fork(void)
     pthread_atfork(take_lock, give_lock, give_lock);
 }
 
-static const void *base_of(const void *address)
-{
-    Dl_info info;
-
-    return address != NULL && dladdr(address, &info) != 0 ? info.dli_fbase : NULL;
-}
-
 /* look_up writes the address of the function of that name to where a pointer to
    it is kept. */
 static void look_up(void *handle, const char *name, void *function)
@@ -71,55 +64,106 @@ static void fill(struct next *next, void *handle)
 #undef FUNCTION
 }
 
-static const struct next *known(const void *base)
+/* fill_client_methods notes the methods that serve clients alone. */
+static void fill_client_methods(struct next *next, void *handle)
+{
+    static const char *const names[] = {"TLS_client_method", "DTLS_client_method",
+                                        "OSSL_QUIC_client_method",
+                                        "OSSL_QUIC_client_thread_method"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct ssl_method_st *(*client_method)(void);
+
+        look_up(handle, names[i], &client_method);
+        next->client_method[i] = client_method != NULL ? client_method() : NULL;
+    }
+}
+
+static const struct next *known(const void *address)
 {
     int filled = atomic_load_explicit(&count, memory_order_acquire);
 
     for (int i = 0; i < filled; i++)
-        if (libraries[i].base == base)
+        if ((uintptr_t)address >= libraries[i].begin && (uintptr_t)address < libraries[i].end)
             return &libraries[i];
     return NULL;
 }
 
-/* add keeps the library at base, which has the file name. */
-static const struct next *add(const void *base, const char *name)
+/* An object that holds an address, as the dynamic linker has it. */
+struct object {
+    uintptr_t address;
+    uintptr_t begin, end;
+    char name[4096];
+};
+
+static int holds(struct dl_phdr_info *info, size_t size, void *argument)
 {
-    const struct next *next;
-    int filled;
+    struct object *object = argument;
+    uintptr_t begin = UINTPTR_MAX, end = 0;
+
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        uintptr_t from = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+
+        if (info->dlpi_phdr[i].p_type != PT_LOAD)
+            continue;
+        begin = from < begin ? from : begin;
+        end = from + info->dlpi_phdr[i].p_memsz > end ? from + info->dlpi_phdr[i].p_memsz : end;
+    }
+    if (object->address < begin || object->address >= end)
+        return 0;
+    object->begin = begin;
+    object->end = end;
+    if (info->dlpi_name != NULL && strlen(info->dlpi_name) < sizeof object->name)
+        strcpy(object->name, info->dlpi_name);
+    return 1;
+}
+
+/* add_locked fills the next empty place, if what object is has libssl's functions. */
+static const struct next *add_locked(const struct object *object)
+{
+    int filled = atomic_load(&count);
+    struct next *next = &libraries[filled];
     void *handle;
 
-    if (base == NULL)
+    if (filled == LIBRARIES)
+        return NULL;
+    /* The handle stays open: the functions are used from now on. */
+    handle = dlopen(object->name, RTLD_LAZY | RTLD_NOLOAD);
+    if (handle == NULL)
+        handle = dlopen(NULL, RTLD_LAZY);
+    fill(next, handle);
+    if (next->SSL_new == NULL)
+        return NULL;
+    fill_client_methods(next, handle);
+    next->begin = object->begin;
+    next->end = object->end;
+    atomic_store_explicit(&count, filled + 1, memory_order_release);
+    return next;
+}
+
+/* add keeps the library that holds address. */
+static const struct next *add(const void *address)
+{
+    struct object object = {.address = (uintptr_t)address};
+    const struct next *next;
+
+    if (address == NULL || dl_iterate_phdr(holds, &object) == 0)
         return NULL;
     pthread_once(&fork_once, survive_fork);
     pthread_mutex_lock(&lock);
-    next = known(base);
-    filled = atomic_load(&count);
-    if (next == NULL && filled < LIBRARIES) {
-        /* The handle stays open: the functions are used from now on. */
-        handle = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
-        if (handle == NULL)
-            handle = dlopen(NULL, RTLD_LAZY);
-        fill(&libraries[filled], handle);
-        if (libraries[filled].SSL_new != NULL) {
-            libraries[filled].base = base;
-            next = &libraries[filled];
-            atomic_store_explicit(&count, filled + 1, memory_order_release);
-        }
-    }
+    next = known(address);
+    if (next == NULL)
+        next = add_locked(&object);
     pthread_mutex_unlock(&lock);
     return next;
 }
 
 const struct next *next_for_method(const struct ssl_method_st *method)
 {
-    const struct next *next = known(base_of(method));
-    Dl_info info;
+    const struct next *next = known(method);
 
-    if (next != NULL)
-        return next;
-    if (method == NULL || dladdr(method, &info) == 0 || info.dli_fname == NULL)
-        return NULL;
-    return add(info.dli_fbase, info.dli_fname);
+    return next != NULL ? next : add(method);
 }
 
 /* Names of libraries, which are opened when the list of them is not locked. */
@@ -152,7 +196,7 @@ static void add_loaded(void)
 
         if (handle == NULL)
             continue;
-        add(base_of(dlsym(handle, "SSL_new")), names.name[i]);
+        add(dlsym(handle, "SSL_new"));
         dlclose(handle);
     }
 }
@@ -167,30 +211,15 @@ const struct next *next_for_context(const struct ssl_ctx_st *ctx)
     }
     for (int i = 0; i + 1 < filled && ctx != NULL; i++)
         if (libraries[i].SSL_CTX_get_ssl_method != NULL &&
-            base_of(libraries[i].SSL_CTX_get_ssl_method(ctx)) == libraries[i].base)
+            known(libraries[i].SSL_CTX_get_ssl_method(ctx)) == &libraries[i])
             return &libraries[i];
     return filled > 0 ? &libraries[filled - 1] : NULL;
 }
 
 int next_serves_only_clients(const struct next *next, const struct ssl_method_st *method)
 {
-    static const char *const names[] = {"TLS_client_method", "DTLS_client_method",
-                                        "TLSv1_2_client_method", "OSSL_QUIC_client_method",
-                                        "OSSL_QUIC_client_thread_method"};
-    Dl_info info;
-    void *handle;
-    int only_clients = 0;
-
-    if (dladdr(next->base, &info) == 0)
-        return 0;
-    handle = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-    for (size_t i = 0; handle != NULL && i < sizeof names / sizeof names[0]; i++) {
-        const struct ssl_method_st *(*client_method)(void);
-
-        look_up(handle, names[i], &client_method);
-        only_clients |= client_method != NULL && client_method() == method;
-    }
-    if (handle != NULL)
-        dlclose(handle);
-    return only_clients;
+    for (size_t i = 0; i < sizeof next->client_method / sizeof next->client_method[0]; i++)
+        if (method != NULL && next->client_method[i] == method)
+            return 1;
+    return 0;
 }

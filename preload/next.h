@@ -24,7 +24,8 @@ typedef void any_function(void);
 
 /* One libssl. A pointer is NULL if it has no such function. */
 struct next {
-    const void *base; /* where the library is mapped; NULL: an empty place */
+    uintptr_t begin, end; /* where the library is mapped */
+    const struct ssl_method_st *client_method[4]; /* those that no server can use */
     struct ssl_ctx_st *(*SSL_CTX_new)(const struct ssl_method_st *);
     struct ssl_ctx_st *(*SSL_CTX_new_ex)(struct ossl_lib_ctx_st *, const char *,
                                          const struct ssl_method_st *);
@@ -44,7 +45,9 @@ struct next {
 };
 
 /* next_for_method is the libssl that method is of, next_for_context the one that
-   made ctx. NULL if there is none. Any thread. */
+   made ctx. NULL if there is none. Any thread. Once a libssl is known the dynamic
+   linker is not asked: its lock may be held for ever in a child that was forked
+   beside threads. */
 const struct next *next_for_method(const struct ssl_method_st *method);
 const struct next *next_for_context(const struct ssl_ctx_st *ctx);
 

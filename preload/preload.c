@@ -43,7 +43,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows 
 static struct stekc_store *store; /* NULL until there is a table */
 static int truncatable;           /* the table's file has a name */
 static int keys_file = -1, counts_file = -1;
-static struct agent agent = {-1, -1};
+static long parent; /* the process that has them too, or 0 */
+static struct agent agent = {.lifeline = -1, .ready = -1};
 static int serving;  /* a context of this process, or of one it was forked from */
 static int given_up; /* the line was said */
 static int mark_index = -1;
@@ -124,39 +125,35 @@ static void open_path(const char *path)
     truncatable = 1;
 }
 
-/* open_inherited maps the table of stek run. Its files are open in whatever was
-   executed since, unless a server before this one has closed them. */
-static void open_inherited(long parent)
+/* map_table maps what STEK_TABLE names, while the process still may. The files of
+   stek run, or of an agent of this server, are open in whatever was executed
+   since, unless by a server. */
+static void map_table(void)
+{
+    if (settings.table[0] == '/')
+        open_path(settings.table);
+    else if (sscanf(settings.table, "fd:%d,%d@%ld", &keys_file, &counts_file, &parent) < 2)
+        snprintf(settings.fault, sizeof settings.fault,
+                 "STEK_TABLE is \"%.100s\", which is no absolute path", settings.table);
+    else if (!open_table(settings.table, keys_file, counts_file))
+        keys_file = counts_file = -1;
+}
+
+/* ask_parent is for a server that another one executed, or that executed itself
+   again: not for every program that has its environment. */
+static void ask_parent(void)
 {
     int keys, counts;
 
-    if (open_table(settings.table, keys_file, counts_file))
-        return;
-    keys_file = counts_file = -1;
-    if (parent == 0)
-        return;
-    if (!receive_files(parent, &keys, &counts)) {
+    if (!receive_files(parent, &keys, &counts, &agent.lifeline)) {
         fault(settings.table, STEKC_OPEN_FAILED, errno);
-        return;
+    } else {
+        if (open_table(settings.table, keys, counts))
+            settings.fault[0] = '\0';
+        close(keys);
+        close(counts);
     }
-    if (open_table(settings.table, keys, counts))
-        settings.fault[0] = '\0';
-    close(keys);
-    close(counts);
-}
-
-/* map_table maps what STEK_TABLE names, while the process still may. */
-static void map_table(void)
-{
-    long parent = 0;
-
-    if (settings.table[0] == '/')
-        open_path(settings.table);
-    else if (sscanf(settings.table, "fd:%d,%d@%ld", &keys_file, &counts_file, &parent) >= 2)
-        open_inherited(parent);
-    else
-        snprintf(settings.fault, sizeof settings.fault,
-                 "STEK_TABLE is \"%.100s\", which is no absolute path", settings.table);
+    parent = 0;
 }
 
 static void take_lock(void)
@@ -169,12 +166,22 @@ static void give_lock(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* in_child gives up the files of the table, once it serves: what a server's
-   child executes, such as a CGI program, shall not have the keys. The server
-   itself keeps them, for it may execute itself again. */
+/* hide keeps the files of the table from what this process executes, such as a
+   CGI program. A server that executes itself again asks for them. */
+static void hide(void)
+{
+    if (keys_file >= 0)
+        fcntl(keys_file, F_SETFD, FD_CLOEXEC);
+    if (counts_file >= 0)
+        fcntl(counts_file, F_SETFD, FD_CLOEXEC);
+    serving = 1;
+}
+
+/* in_child gives up the files of the table, once it serves: through them keys can
+   be written where the kernel has no seal for that. */
 static void in_child(void)
 {
-    if (store != NULL && serving) {
+    if (serving) {
         close(keys_file);
         close(counts_file);
         keys_file = counts_file = -1;
@@ -182,10 +189,16 @@ static void in_child(void)
     give_lock();
 }
 
+/* is_asked tells that the environment asks for anything. */
+static int is_asked(void)
+{
+    return settings.table[0] != '\0' || settings.store[0] != '\0' || settings.fault[0] != '\0';
+}
+
 static void start(void)
 {
     settings_read(&settings);
-    if (settings.table[0] == '\0' && settings.store[0] == '\0')
+    if (!is_asked())
         return;
     stekc_survive_fork(); /* its lock is taken inside this one */
     pthread_atfork(take_lock, give_lock, in_child);
@@ -202,7 +215,7 @@ __attribute__((constructor)) static void constructor(void)
 static int is_wanted(void)
 {
     pthread_once(&started, start);
-    return settings.table[0] != '\0' || settings.store[0] != '\0';
+    return is_asked();
 }
 
 /* start_agent makes a table and an agent that writes to it, or another agent for
@@ -226,7 +239,7 @@ static void start_agent(void)
         char table[64];
 
         /* For a server that executes itself again. */
-        snprintf(table, sizeof table, "fd:%d,%d", keys_file, counts_file);
+        snprintf(table, sizeof table, "fd:%d,%d@%ld", keys_file, counts_file, agent.pid);
         setenv("STEK_TABLE", table, 1);
     }
 }
@@ -294,13 +307,15 @@ static void serve(const struct next *next, struct ssl_ctx_st *ctx)
 {
     struct stekc_report report;
 
+    if (store == NULL && parent != 0)
+        ask_parent();
     if (needs_agent())
         start_agent();
     if (store == NULL) {
         give_up(settings.fault);
         return;
     }
-    serving = 1;
+    hide();
     if (truncatable)
         guard_keep(stekc_store_table(store));
     if (attach(next, ctx, STEK_POLICY_CAPPED, &report) != STEKC_OK) {

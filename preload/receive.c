@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { FEWEST = 2, MOST = 3 };
+
 /* connect_to connects to the socket of process pid, whose name is in no folder. */
 static int connect_to(long pid)
 {
@@ -47,11 +49,12 @@ static int is_trusted(int fd)
     return peer.uid == 0 || peer.uid == geteuid();
 }
 
-static int receive(int fd, int files[2])
+/* receive reads FEWEST or MOST files, and sets the last to -1 if it is missing. */
+static int receive(int fd, int files[MOST])
 {
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(2 * sizeof(int))];
+        char bytes[CMSG_SPACE(MOST * sizeof(int))];
     } control;
     char byte;
     struct iovec data = {&byte, 1};
@@ -65,16 +68,18 @@ static int receive(int fd, int files[2])
     errno = EACCES; /* closed without an answer */
     header = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
     if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
-        header->cmsg_len != CMSG_LEN(2 * sizeof(int)))
+        (header->cmsg_len != CMSG_LEN(FEWEST * sizeof(int)) &&
+         header->cmsg_len != CMSG_LEN(MOST * sizeof(int))))
         return 0;
-    memcpy(files, CMSG_DATA(header), 2 * sizeof(int));
+    files[MOST - 1] = -1;
+    memcpy(files, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
     return 1;
 }
 
-int receive_files(long pid, int *keys_file, int *counts_file)
+int receive_files(long pid, int *keys_file, int *counts_file, int *lifeline)
 {
     int fd = connect_to(pid);
-    int files[2], received, cause;
+    int files[MOST], received, cause;
 
     if (fd < 0)
         return 0;
@@ -85,6 +90,7 @@ int receive_files(long pid, int *keys_file, int *counts_file)
     if (received) {
         *keys_file = files[0];
         *counts_file = files[1];
+        *lifeline = files[2];
     }
     return received;
 }

@@ -10,9 +10,11 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-stek/stek"
 	"github.com/go-stek/stek/internal/agent"
@@ -54,7 +56,11 @@ read every session of the servers on it.`,
   stek agent --store 'memory:?rotation=1h' --table /run/stek/table --metrics 127.0.0.1:9464`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.run(version, newLogger(cmd.ErrOrStderr()))
+			level := slog.LevelInfo
+			if o.lifeline >= 0 {
+				level = slog.LevelWarn // the standard error is the server's
+			}
+			return o.run(version, newLogger(cmd.ErrOrStderr(), level))
 		},
 	}
 	flags := cmd.Flags()
@@ -66,7 +72,7 @@ read every session of the servers on it.`,
 	flags.StringVar(&o.metrics, "metrics", "", "serve metrics for Prometheus on this address, such as 127.0.0.1:9464")
 	// How the library starts an agent for a server that has none.
 	flags.IntVar(&o.lifeline, "lifeline-fd", -1, "end when this pipe is closed")
-	flags.IntVar(&o.ready, "ready-fd", -1, "write a byte to this pipe when there are keys")
+	flags.IntVar(&o.ready, "ready-fd", -1, "write the process number to this pipe when there are keys")
 	for _, hidden := range []string{"lifeline-fd", "ready-fd"} {
 		_ = flags.MarkHidden(hidden)
 	}
@@ -76,7 +82,11 @@ read every session of the servers on it.`,
 }
 
 func (o *agentOptions) run(version string, logger *slog.Logger) error {
-	ended := o.end()
+	var lifeline *os.File
+	if o.lifeline >= 0 {
+		lifeline = os.NewFile(uintptr(o.lifeline), "lifeline")
+	}
+	ended := end(lifeline)
 	tables, err := o.open(logger)
 	if err != nil {
 		if uri := (*backends.URIError)(nil); errors.As(err, &uri) || errors.Is(err, errUsage) {
@@ -94,6 +104,13 @@ func (o *agentOptions) run(version string, logger *slog.Logger) error {
 		return failed(err)
 	}
 	defer service.close()
+	if lifeline != nil {
+		handover, err := agent.HandOver(tables[0].Shared, lifeline)
+		if err != nil {
+			return failed(err)
+		}
+		defer handover.Close()
+	}
 	if err := o.tellReady(); err != nil {
 		return failed(err)
 	}
@@ -167,16 +184,16 @@ func openTable(path string, access agent.Access) (shared *stek.SharedTable, name
 }
 
 // end returns a channel that is closed when the agent is to end: at a signal, or
-// for the agent of one server when no process of that server is left. Then
+// for the agent of one server when no process holds its lifeline any more. Then
 // signals are ignored: they may be meant for all that the server started.
-func (o *agentOptions) end() <-chan struct{} {
+func end(lifeline *os.File) <-chan struct{} {
 	ended := make(chan struct{})
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	signal.Ignore(syscall.SIGHUP)
 	go func() {
-		if o.lifeline >= 0 {
-			_, _ = io.Copy(io.Discard, os.NewFile(uintptr(o.lifeline), "lifeline"))
+		if lifeline != nil {
+			await(lifeline)
 		} else {
 			<-signals
 		}
@@ -185,11 +202,27 @@ func (o *agentOptions) end() <-chan struct{} {
 	return ended
 }
 
+// lingering is how long the agent of one server stays when nobody holds its
+// lifeline: a server that executes itself again asks for a new end.
+const lingering = 2 * time.Second
+
+// await returns when nobody has held the lifeline for a while.
+func await(lifeline *os.File) {
+	for {
+		_, _ = io.Copy(io.Discard, lifeline)
+		time.Sleep(lingering)
+		held := []unix.PollFd{{Fd: int32(lifeline.Fd())}}
+		if _, err := unix.Poll(held, 0); err != nil || held[0].Revents&unix.POLLHUP != 0 {
+			return
+		}
+	}
+}
+
 // tellReady tells whoever started the agent that there are keys.
 func (o *agentOptions) tellReady() error {
 	if o.ready >= 0 {
 		// It stays open: the server sees by it that the agent is there.
-		if _, err := os.NewFile(uintptr(o.ready), "ready").Write([]byte{1}); err != nil {
+		if _, err := unix.Write(o.ready, []byte(strconv.Itoa(os.Getpid()))); err != nil {
 			return fmt.Errorf("tell the server that there are keys: %w", err)
 		}
 	}

@@ -93,4 +93,6 @@ func failed(err error) error {
 }
 
 // newLogger writes lines of key=value to w. They hold no secret.
-func newLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}

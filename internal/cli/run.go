@@ -45,7 +45,7 @@ the keys it has, to the end of their windows; then it makes full handshakes.`,
   stek run --metrics 127.0.0.1:9464 -- apachectl -D FOREGROUND`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.run(version, args, newLogger(cmd.ErrOrStderr()))
+			return o.run(version, args, newLogger(cmd.ErrOrStderr(), slog.LevelInfo))
 		},
 		DisableFlagsInUseLine: true,
 	}
@@ -81,7 +81,7 @@ func (o *runOptions) run(version string, argv []string, logger *slog.Logger) err
 		return &exitError{exitRun, err}
 	}
 	defer service.close()
-	handover, err := agent.HandOver(shared)
+	handover, err := agent.HandOver(shared, nil)
 	if err != nil {
 		return &exitError{exitRun, err}
 	}

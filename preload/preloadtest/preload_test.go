@@ -1,0 +1,351 @@
+// Package preloadtest tests libstek-preload.so in small programs that know
+// nothing of it. Package interop does in real servers.
+package preloadtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	root     = "../.."
+	patience = 30 * time.Second
+)
+
+// output runs a command that must succeed.
+func output(t *testing.T, command string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(command, args...).CombinedOutput()
+	require.NoError(t, err, "%s %v\n%s", command, args, out)
+	return string(out)
+}
+
+// made is the absolute path of a file that make test has made.
+func made(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, "build", name))
+	require.NoError(t, err)
+	require.FileExists(t, path, "made by: make command")
+	return path
+}
+
+var scratch string
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "stek-preload-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	scratch = folder
+	code := m.Run()
+	os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+var compileOnce = sync.OnceValue(func() error {
+	out, err := exec.Command("gcc", "-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+		"-Wno-deprecated-declarations", "-o", filepath.Join(scratch, "host"), "src/host.c",
+		"-lssl", "-lcrypto", "-lpthread").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+})
+
+// host is the compiled program.
+func host(t *testing.T) string {
+	t.Helper()
+	require.NoError(t, compileOnce())
+	return filepath.Join(scratch, "host")
+}
+
+// result is what a program came to.
+type result struct {
+	code           int // or minus the signal
+	stdout, stderr string
+}
+
+// start runs a program to its end, with variables added to the environment.
+func start(t *testing.T, environ []string, program string, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), environ...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.WaitDelay = patience
+	err := cmd.Run()
+	require.NoError(t, ctx.Err(), "it hangs: %s%s", &stdout, &stderr)
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	r := result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
+		r.code = -int(status.Signal())
+	}
+	return r
+}
+
+// run runs the program under stek run.
+func run(t *testing.T, args ...string) result {
+	t.Helper()
+	return start(t, nil, made(t, "stek"), append([]string{"run", "--", host(t)}, args...)...)
+}
+
+// bare runs the program with the two variables that start an agent.
+func bare(t *testing.T, args ...string) result {
+	t.Helper()
+	return start(t, []string{
+		"LD_PRELOAD=" + made(t, "libstek-preload.so"),
+		"STEK_STORE=memory:",
+		"STEK_AGENT=" + made(t, "stek"),
+	}, host(t), args...)
+}
+
+// withTable runs the program with a table.
+func withTable(t *testing.T, table string, args ...string) result {
+	t.Helper()
+	return start(t, []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_TABLE=" + table}, host(t), args...)
+}
+
+// agent starts stek agent with a table, and returns the table's path.
+func agent(t *testing.T) (table string) {
+	t.Helper()
+	folder, err := os.MkdirTemp("/dev/shm", "stek-test-")
+	require.NoError(t, err)
+	table = filepath.Join(folder, "table")
+	cmd := exec.Command(made(t, "stek"), "agent", "--table", table)
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		os.RemoveAll(folder)
+	})
+	line := make([]byte, 1000)
+	n, err := stderr.Read(line)
+	require.NoError(t, err)
+	require.Contains(t, string(line[:n]), "serving ticket keys")
+	return table
+}
+
+// visits returns the key names in lines of "New 01234567" or "Reused 01234567",
+// and the words.
+func visits(t *testing.T, stdout string) (words, keys []string) {
+	t.Helper()
+	for _, m := range regexp.MustCompile(`(?m)^(New|Reused) ([0-9a-f]{8})$`).FindAllStringSubmatch(stdout, -1) {
+		words, keys = append(words, m[1]), append(keys, m[2])
+	}
+	require.NotEmpty(t, words, stdout)
+	return words, keys
+}
+
+func requireNoError(t *testing.T, r result) {
+	t.Helper()
+	require.Zero(t, r.code, r.stdout+r.stderr)
+	require.Empty(t, r.stderr)
+}
+
+func TestExportsAreTheInterposedFunctions(t *testing.T) {
+	script, err := os.ReadFile(root + "/preload/libstek-preload.map")
+	require.NoError(t, err)
+	var named, exported []string
+	for _, m := range regexp.MustCompile(`(?m)^    (SSL_\w+);$`).FindAllStringSubmatch(string(script), -1) {
+		named = append(named, m[1])
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\S+ \w (\S+)$`).FindAllStringSubmatch(
+		output(t, "nm", "-D", "--defined-only", made(t, "libstek-preload.so")), -1) {
+		exported = append(exported, m[1])
+	}
+	slices.Sort(named)
+	slices.Sort(exported)
+	require.Equal(t, named, exported)
+}
+
+func TestNeedsNothingButLibc(t *testing.T) {
+	dynamic := output(t, "readelf", "-d", made(t, "libstek-preload.so"))
+	var needed []string
+	for _, m := range regexp.MustCompile(`\(NEEDED\).*\[(.*)\]`).FindAllStringSubmatch(dynamic, -1) {
+		needed = append(needed, m[1])
+	}
+	require.Equal(t, []string{"libc.so.6"}, needed)
+	require.Contains(t, dynamic, "BIND_NOW")
+}
+
+func TestTicketsResumeWithTheKeysOfStek(t *testing.T) {
+	for way, try := range map[string]func(*testing.T, ...string) result{"run": run, "bare": bare} {
+		for _, version := range []string{"1.2", "1.3"} {
+			t.Run(way+" "+version, func(t *testing.T) {
+				r := try(t, "serve", version)
+				requireNoError(t, r)
+				words, keys := visits(t, r.stdout)
+				require.Equal(t, []string{"New", "Reused"}, words)
+				require.Equal(t, keys[0], keys[1])
+			})
+		}
+	}
+	// Alone, every context has a key of its own.
+	alone := start(t, nil, host(t), "executes-itself")
+	requireNoError(t, alone)
+	_, keys := visits(t, alone.stdout)
+	require.NotEqual(t, keys[0], keys[2])
+}
+
+func TestCallbacksOfTheServerAreNeverCalled(t *testing.T) {
+	requireNoError(t, run(t, "callbacks"))
+}
+
+func TestServerKeepsDataOfItsOwnInItsTickets(t *testing.T) {
+	for _, version := range []string{"1.2", "1.3"} {
+		r := run(t, "data-of-its-own", version)
+		requireNoError(t, r)
+		words, _ := visits(t, r.stdout)
+		require.Equal(t, []string{"New", "Reused"}, words)
+	}
+}
+
+func TestForkedChildrenServeAndHandNoKeysOn(t *testing.T) {
+	for way, try := range map[string]func(*testing.T, ...string) result{"run": run, "bare": bare} {
+		t.Run(way, func(t *testing.T) {
+			r := try(t, "forks")
+			requireNoError(t, r)
+			words, _ := visits(t, r.stdout)
+			require.Equal(t, []string{"New", "Reused"}, words)
+			require.Contains(t, r.stdout, "parent has 2 files of tables\n")
+			require.Contains(t, r.stdout, "child has 0 files of tables\n")
+		})
+	}
+}
+
+func TestServerThatExecutesItselfAgainKeepsTheKeys(t *testing.T) {
+	for name, r := range map[string]result{
+		"run":           run(t, "executes-itself"),
+		"files closed":  run(t, "executes-itself-without-files"),
+		"bare":          bare(t, "executes-itself"),
+		"agent's table": withTable(t, agent(t), "executes-itself-without-files"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			requireNoError(t, r)
+			words, keys := visits(t, r.stdout)
+			require.Len(t, words, 4)
+			require.Equal(t, keys[0], keys[2])
+		})
+	}
+}
+
+func TestBareStartLeavesNoChildToTheServer(t *testing.T) {
+	r := bare(t, "no-child")
+	requireNoError(t, r)
+	require.Contains(t, r.stdout, "no child\n")
+}
+
+func TestAgentOfABareServerEndsWithIt(t *testing.T) {
+	running := func() string {
+		var found []string
+		commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		require.NoError(t, err)
+		for _, file := range commands {
+			if line, _ := os.ReadFile(file); bytes.Contains(line, []byte("--lifeline-fd=")) && bytes.Contains(line, []byte("7h")) {
+				found = append(found, file)
+			}
+		}
+		return strings.Join(found, " ")
+	}
+	environ := []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_STORE=memory:?rotation=7h", "STEK_AGENT=" + made(t, "stek")}
+	requireNoError(t, start(t, environ, host(t), "forks"))
+	require.Eventually(t, func() bool { return running() == "" }, patience, 10*time.Millisecond, running())
+}
+
+func TestTableThatIsCutOffIsNoFaultOfTheServer(t *testing.T) {
+	table := agent(t)
+	r := withTable(t, table, "cut-off", table)
+	requireNoError(t, r)
+	require.Contains(t, r.stdout, "its own fault was handled\n")
+	require.Regexp(t, `^New ([0-9a-f]{8})\nReused [0-9a-f]{8}\nNew \nNew \n`, r.stdout)
+}
+
+func TestFaultOfTheServerStillEndsIt(t *testing.T) {
+	r := withTable(t, agent(t), "dies-of-bus-error")
+	require.Equal(t, -int(syscall.SIGBUS), r.code, r.stderr)
+}
+
+func TestContextsDoNotLeak(t *testing.T) {
+	r := run(t, "many-contexts")
+	requireNoError(t, r)
+	require.Equal(t, "no leak\n", r.stdout)
+}
+
+func TestWhatIsWrongIsOneLineAndTheServerServes(t *testing.T) {
+	folder := t.TempDir()
+	garbage := filepath.Join(folder, "garbage")
+	require.NoError(t, os.WriteFile(garbage, bytes.Repeat([]byte("garbage "), 10000), 0o644))
+	short := filepath.Join(folder, "short")
+	require.NoError(t, os.WriteFile(short, []byte("short"), 0o644))
+	later := filepath.Join(folder, "later")
+	require.NoError(t, os.WriteFile(later, append([]byte("\xc8batkets"), make([]byte, 90000)...), 0o644))
+	fifo := filepath.Join(folder, "fifo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o644))
+	const goesOn = ": this server goes on with its own ticket keys\n"
+	for name, tt := range map[string]struct{ variable, says string }{
+		"missing":          {"STEK_TABLE=/no/table", "stek: key table /no/table: No such file or directory" + goesOn},
+		"garbage":          {"STEK_TABLE=" + garbage, "stek: key table " + garbage + ": it is no key table" + goesOn},
+		"short":            {"STEK_TABLE=" + short, "stek: key table " + short + ": it is shorter than a key table" + goesOn},
+		"another version":  {"STEK_TABLE=" + later, "stek: key table " + later + ": it is a key table of another version of stek" + goesOn},
+		"a pipe":           {"STEK_TABLE=" + fifo, "stek: key table " + fifo + ": it is shorter than a key table" + goesOn},
+		"a folder":         {"STEK_TABLE=/tmp", "stek: key table /tmp: "},
+		"relative":         {"STEK_TABLE=table", `stek: STEK_TABLE is "table", which is no absolute path` + goesOn},
+		"format":           {"STEK_TABLE=/%s%n%d", "stek: key table /%s%n%d: No such file or directory" + goesOn},
+		"closed files":     {"STEK_TABLE=fd:98,99", "stek: key table fd:98,99: Bad file descriptor" + goesOn},
+		"no such parent":   {"STEK_TABLE=fd:98,99@1", "stek: key table fd:98,99@1: Connection refused" + goesOn},
+		"too long":         {"STEK_TABLE=/" + strings.Repeat("x", 5000), "stek: STEK_TABLE is longer than 4095 bytes" + goesOn},
+		"no agent program": {"STEK_STORE=memory:", "stek: " + "/no/stek did not start as an agent" + goesOn},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_AGENT=/no/stek", tt.variable}, host(t), "serve")
+			require.Zero(t, r.code)
+			words, _ := visits(t, r.stdout)
+			require.Equal(t, []string{"New", "Reused"}, words, "with OpenSSL's own keys")
+			require.Equal(t, 1, strings.Count(r.stderr, "\n"), r.stderr)
+			if strings.HasSuffix(tt.says, "\n") {
+				require.Equal(t, tt.says, r.stderr)
+			} else {
+				require.True(t, strings.HasPrefix(r.stderr, tt.says), r.stderr)
+			}
+		})
+	}
+}
+
+func TestProgramsThatServeNobodyHearNothing(t *testing.T) {
+	environ := []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_TABLE=/no/table"}
+	requireNoError(t, start(t, environ, "/bin/true"))
+	requireNoError(t, start(t, environ, host(t), "client-only"))
+}
+
+func TestAgentThatCannotServeItsStoreIsToldAndLetGo(t *testing.T) {
+	r := start(t, []string{
+		"LD_PRELOAD=" + made(t, "libstek-preload.so"),
+		"STEK_STORE=redis://name:password@host",
+		"STEK_AGENT=" + made(t, "stek"),
+	}, host(t), "serve")
+	require.Zero(t, r.code)
+	require.Contains(t, r.stderr, "stek: store URI redis:..., it does not begin with a backend's name: memory:\n", "the agent's own line")
+	require.Contains(t, r.stderr, "did not start as an agent: this server goes on with its own ticket keys\n")
+	require.NotContains(t, r.stderr, "password")
+}

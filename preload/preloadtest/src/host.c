@@ -1,0 +1,305 @@
+/*
+ * host.c - a program that knows nothing of stek, and does what servers do. The
+ * first argument names what; it says what it saw.
+ */
+#define _GNU_SOURCE
+#include "../../../ctest/src/handshake.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/hmac.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int version = TLS1_3_VERSION;
+
+/* visit makes a connection and says whether it was resumed, and the first 4
+   bytes of the name of the key of the ticket that the client has after it. */
+static void visit(SSL_CTX *server, SSL_CTX *client, SSL_SESSION **session)
+{
+    const unsigned char *ticket = NULL;
+    size_t size = 0;
+    int reused = connect_once(server, client, session);
+
+    if (*session != NULL)
+        SSL_SESSION_get0_ticket(*session, &ticket, &size);
+    printf("%s ", reused ? "Reused" : "New");
+    for (size_t i = 0; i < 4 && i < size; i++)
+        printf("%02x", ticket[i]);
+    printf("\n");
+    fflush(stdout);
+}
+
+static void two_visits(SSL_CTX *server)
+{
+    SSL_CTX *client = new_client(version);
+    SSL_SESSION *session = NULL;
+
+    visit(server, client, &session);
+    visit(server, client, &session);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+}
+
+static void serve(void)
+{
+    SSL_CTX *server = new_server();
+
+    two_visits(server);
+    SSL_CTX_free(server);
+}
+
+/* ---- a server with callbacks of its own ---- */
+
+static int called;
+
+static int hmac_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                         HMAC_CTX *mac, int encrypt)
+{
+    (void)ssl, (void)name, (void)iv, (void)cipher, (void)mac, (void)encrypt;
+    called++;
+    return -1;
+}
+
+static int evp_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                        EVP_MAC_CTX *mac, int encrypt)
+{
+    (void)ssl, (void)name, (void)iv, (void)cipher, (void)mac, (void)encrypt;
+    called++;
+    return -1;
+}
+
+static void callbacks(void)
+{
+    SSL_CTX *server = new_server();
+
+    CHECK(SSL_CTX_set_tlsext_ticket_key_cb(server, hmac_callback) == 1);
+    CHECK(SSL_CTX_set_tlsext_ticket_key_evp_cb(server, evp_callback) == 1);
+    CHECK(SSL_CTX_set_tlsext_ticket_key_evp_cb(server, NULL) == 1); /* displaces nothing */
+    two_visits(server);
+    CHECK(called == 0);
+    SSL_CTX_free(server);
+}
+
+/* ---- a server with data of its own in its tickets ---- */
+
+static int generated, checked;
+
+static int generate(SSL *ssl, void *argument)
+{
+    generated++;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), argument, 4);
+}
+
+static SSL_TICKET_RETURN check(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                               size_t size, SSL_TICKET_STATUS status, void *argument)
+{
+    void *data;
+    size_t length;
+
+    (void)ssl, (void)name, (void)size;
+    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    CHECK(SSL_SESSION_get0_ticket_appdata(session, &data, &length) == 1);
+    CHECK(length == 4 && memcmp(data, argument, 4) == 0);
+    checked++;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
+static void data_of_its_own(void)
+{
+    SSL_CTX *server = new_server();
+
+    CHECK(SSL_CTX_set_session_ticket_cb(server, NULL, NULL, NULL) == 1);
+    CHECK(SSL_CTX_set_session_ticket_cb(server, generate, check, "data") == 1);
+    two_visits(server);
+    CHECK(generated > 0 && checked > 0);
+    SSL_CTX_free(server);
+}
+
+/* ---- forks and execs ---- */
+
+static int open_tables(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 256; fd++) {
+        char link[64], target[256];
+        ssize_t size;
+
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        size = readlink(link, target, sizeof target - 1);
+        if (size < 0)
+            continue;
+        target[size] = '\0';
+        count += strstr(target, "stek-") != NULL || strstr(target, "secretmem") != NULL;
+    }
+    return count;
+}
+
+static void forks(void)
+{
+    SSL_CTX *server = new_server();
+    SSL_CTX *client = new_client(version);
+    SSL_SESSION *session = NULL;
+    int status;
+
+    visit(server, client, &session);
+    printf("parent has %d files of tables\n", open_tables());
+    fflush(stdout);
+    if (fork() == 0) {
+        visit(server, client, &session);
+        printf("child has %d files of tables\n", open_tables());
+        fflush(stdout);
+        _exit(0);
+    }
+    CHECK(wait(&status) > 0 && status == 0);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    SSL_CTX_free(server);
+}
+
+static void executes_itself(char **argv)
+{
+    serve();
+    argv[1] = (char *)"serve";
+    execv(argv[0], argv);
+    _exit(1);
+}
+
+static void executes_itself_without_files(char **argv)
+{
+    serve();
+    for (int fd = 3; fd < 256; fd++)
+        close(fd);
+    argv[1] = (char *)"serve";
+    execv(argv[0], argv);
+    _exit(1);
+}
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t children_ended;
+
+static void on_child(int number)
+{
+    (void)number;
+    children_ended++;
+}
+
+/* no_child says whether the library has left a child or a SIGCHLD behind. */
+static void no_child(void)
+{
+    signal(SIGCHLD, on_child);
+    serve();
+    CHECK(waitpid(-1, NULL, __WALL) == -1 && errno == ECHILD);
+    CHECK(children_ended == 0);
+    printf("no child\n");
+}
+
+static void *own_page;
+static volatile sig_atomic_t own_faults;
+
+static void on_bus(int number, siginfo_t *info, void *context)
+{
+    (void)number, (void)context;
+    CHECK(info->si_addr == own_page);
+    own_faults++;
+    CHECK(mmap(own_page, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+          own_page);
+}
+
+/* cut_off: the table's file, named by the second argument, is cut off while this
+   server, which handles SIGBUS itself, serves. */
+static void cut_off(const char *table)
+{
+    struct sigaction own = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
+    int file = memfd_create("own", 0);
+    char counts[4096];
+    SSL_CTX *server = new_server();
+
+    CHECK(sigaction(SIGBUS, &own, NULL) == 0);
+    two_visits(server);
+    snprintf(counts, sizeof counts, "%s.counts", table);
+    CHECK(truncate(table, 0) == 0 && truncate(counts, 0) == 0);
+    two_visits(server);
+
+    own_page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0);
+    CHECK(own_page != MAP_FAILED);
+    CHECK(*(volatile char *)own_page == 0 && own_faults == 1);
+    printf("its own fault was handled\n");
+    SSL_CTX_free(server);
+}
+
+/* dies_of_bus_error has no handler, and a fault of its own. */
+static void dies_of_bus_error(void)
+{
+    char *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, memfd_create("own", 0), 0);
+
+    serve();
+    CHECK(page != MAP_FAILED);
+    printf("%d\n", *(volatile char *)page);
+}
+
+/* ---- contexts by the thousand ---- */
+
+static long resident(void)
+{
+    long pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+
+    CHECK(statm != NULL && fscanf(statm, "%*d %ld", &pages) == 1);
+    fclose(statm);
+    return pages;
+}
+
+static void many_contexts(void)
+{
+    long before = 0;
+
+    for (int i = 0; i < 30000; i++) {
+        SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+        SSL *ssl = SSL_new(ctx);
+
+        CHECK(ssl != NULL);
+        SSL_free(ssl);
+        SSL_CTX_free(ctx);
+        if (i == 5000)
+            before = resident();
+    }
+    printf("%s\n", resident() - before < 100 ? "no leak" : "leak");
+}
+
+static void client_only(void)
+{
+    SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
+    printf("client\n");
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+
+    if (argc > 2 && strcmp(argv[2], "1.2") == 0)
+        version = TLS1_2_VERSION;
+#define DO(name, call)                                                                   \
+    if (strcmp(what, name) == 0) {                                                       \
+        call;                                                                            \
+        return 0;                                                                        \
+    }
+    DO("serve", serve())
+    DO("callbacks", callbacks())
+    DO("data-of-its-own", data_of_its_own())
+    DO("forks", forks())
+    DO("executes-itself", executes_itself(argv))
+    DO("executes-itself-without-files", executes_itself_without_files(argv))
+    DO("no-child", no_child())
+    DO("cut-off", cut_off(argc > 2 ? argv[2] : ""))
+    DO("dies-of-bus-error", dies_of_bus_error())
+    DO("many-contexts", many_contexts())
+    DO("client-only", client_only())
+    fprintf(stderr, "host: what is \"%s\"?\n", what);
+    return 2;
+}

@@ -67,11 +67,36 @@ func TestReadmeCommandsAreTheOnesThatAreTested(t *testing.T) {
 
 	require.Contains(t, read(t, "lib/stek.h"), "stek_open(\"memory:\", &store) != STEK_OK")
 	require.Contains(t, makefile, "\nlib:")
+	require.Contains(t, makefile, "\ncommand:")
 	require.Contains(t, makefile, "\ninstall:")
 
 	export := strings.TrimSpace(block(t, "sh", "PKG_CONFIG_PATH"))
 	require.Contains(t, read(t, "spacemonkey/spacemonkey.go"), "//\t"+export+"\n", "the line that package spacemonkey tests")
 	require.Contains(t, read(t, "spacemonkey/example_test.go"), block(t, "go", "memory.New"), "compiled and run as an example")
+}
+
+// In namespaces of their own: Debian's nginx listens on port 80, and has files in
+// /run and /var.
+func TestReadmeCommandsForServersWork(t *testing.T) {
+	lines := strings.Split(strings.TrimSpace(block(t, "sh", "build/stek run")), "\n")
+	require.Len(t, lines, 4)
+	var commands []string
+	for _, line := range lines {
+		command, _, _ := strings.Cut(line, "  ")
+		commands = append(commands, command)
+	}
+	require.Equal(t, "make command", commands[0], "make test has made it")
+	script := "mount -t tmpfs stek /run && mount -t tmpfs stek /var/log/nginx && mount -t tmpfs stek /var/lib/nginx\n" +
+		commands[1] + " && echo reached\n" +
+		commands[2] + " &\n" +
+		"until " + commands[3] + " 2>/dev/null; do sleep 0.05; done\n" +
+		"kill $!; wait $!; echo exit $?\n"
+	out, err := exec.Command("unshare", "--net", "--mount", "sh", "-c", script).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "No listener in this configuration serves TLS", "what doctor says of Debian's nginx.conf")
+	require.Regexp(t, `(?m)^[0-9a-f]{8}  current `, string(out))
+	require.Contains(t, string(out), "contexts seen (SSL_CTX)")
+	require.Contains(t, string(out), "exit 0\n")
 }
 
 func TestReadmeLinksLead(t *testing.T) {

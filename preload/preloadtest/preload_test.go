@@ -185,6 +185,8 @@ func TestNeedsNothingButLibc(t *testing.T) {
 	for _, m := range regexp.MustCompile(`\(NEEDED\).*\[(.*)\]`).FindAllStringSubmatch(dynamic, -1) {
 		needed = append(needed, m[1])
 	}
+	// Up to glibc 2.33 libc is three libraries.
+	needed = slices.DeleteFunc(needed, func(name string) bool { return name == "libdl.so.2" || name == "libpthread.so.0" })
 	require.Equal(t, []string{"libc.so.6"}, needed)
 	require.Contains(t, dynamic, "BIND_NOW")
 }
@@ -278,7 +280,8 @@ func TestTableThatIsCutOffIsNoFaultOfTheServer(t *testing.T) {
 	r := withTable(t, table, "cut-off", table)
 	requireNoError(t, r)
 	require.Contains(t, r.stdout, "its own fault was handled\n")
-	require.Regexp(t, `^New ([0-9a-f]{8})\nReused [0-9a-f]{8}\nNew \nNew \n`, r.stdout)
+	// An OpenSSL that cannot go without a ticket gets one that nobody can open.
+	require.Regexp(t, `^New [0-9a-f]{8}\nReused [0-9a-f]{8}\nNew ([0-9a-f]{8})?\nNew ([0-9a-f]{8})?\n`, r.stdout)
 }
 
 func TestFaultOfTheServerStillEndsIt(t *testing.T) {

@@ -206,16 +206,15 @@ static enum stekc_result fail(struct stekc_report *report, enum stekc_result res
     return result;
 }
 
-/* hold_context checks that ctx is an SSL_CTX of a libssl that stek works with,
-   and takes a reference to it. */
-static enum stekc_result hold_context(void *ctx, struct stekc_report *report)
+/* find_libssl checks that ctx is an SSL_CTX of a libssl that stek works with. */
+static enum stekc_result find_libssl(void *ctx, struct stekc_report *report)
 {
     memset(report, 0, sizeof *report);
     if (ctx == NULL)
         return fail(report, STEKC_ERR_NULL, "the SSL_CTX pointer is NULL");
     switch (stekc_ossl_bind(ctx, report->detail, sizeof report->detail)) {
     case STEKC_OSSL_OK:
-        break;
+        return STEKC_OK;
     case STEKC_OSSL_ABSENT:
         return STEKC_ERR_NO_LIBSSL;
     case STEKC_OSSL_NOT_CTX:
@@ -225,6 +224,12 @@ static enum stekc_result hold_context(void *ctx, struct stekc_report *report)
     case STEKC_OSSL_REFUSED:
         return STEKC_ERR_LIBRARY;
     }
+    return STEKC_ERR_LIBRARY;
+}
+
+/* hold_context takes a reference to ctx. */
+static enum stekc_result hold_context(SSL_CTX *ctx, struct stekc_report *report)
+{
     if (context_index < 0)
         context_index = ossl.CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL,
                                                      on_context_free);
@@ -238,9 +243,11 @@ static enum stekc_result hold_context(void *ctx, struct stekc_report *report)
 /* begin takes the lock, and holds ctx if the result is STEKC_OK. */
 static enum stekc_result begin(void *ctx, struct stekc_report *report)
 {
+    enum stekc_result found = find_libssl(ctx, report);
+
     stekc_survive_fork();
     take_lock();
-    return hold_context(ctx, report);
+    return found == STEKC_OK ? hold_context(ctx, report) : found;
 }
 
 /* end undoes begin, which returned begun. A context that is not held is left
@@ -250,6 +257,13 @@ static void end(void *ctx, enum stekc_result begun)
     give_lock();
     if (begun == STEKC_OK)
         ossl.SSL_CTX_free(ctx);
+}
+
+void stekc_prepare(void *ctx)
+{
+    struct stekc_report report; /* attaching reports it again */
+
+    (void)find_libssl(ctx, &report);
 }
 
 static unsigned warnings_for(const SSL_CTX *ctx, int64_t window_seconds)

@@ -204,14 +204,17 @@ struct stek_key_counts {
 };
 
 /* stekc_table_count adds one to counter, and to its count of key, which may be
-   NULL. Any thread of any process that shares the table. */
-void stekc_table_count(struct stekc_table *table, enum stek_counter counter,
-                       const struct stek_key *key);
+   NULL. Returns the counter as it was. Any thread of any process that shares the
+   table. */
+uint64_t stekc_table_count(struct stekc_table *table, enum stek_counter counter,
+                           const struct stek_key *key);
 
-/* stekc_table_counted reads a counter. */
+/* stekc_table_counted reads a counter. Only where the table was made, or where its
+   writer is. */
 uint64_t stekc_table_counted(const struct stekc_table *table, enum stek_counter counter);
 
-/* stekc_table_counted_of reads the counts of key, as the table gave it out. */
+/* stekc_table_counted_of reads the counts of key, as the table gave it out. As
+   stekc_table_counted. */
 struct stek_key_counts stekc_table_counted_of(const struct stekc_table *table,
                                               const struct stek_key *key);
 
@@ -380,6 +383,13 @@ enum stekc_result stekc_detach(void *ctx, struct stekc_report *report);
  * fork run in reverse order.
  */
 void stekc_survive_fork(void);
+
+/*
+ * stekc_prepare does what attaching ctx needs of the dynamic linker. Whoever
+ * holds a lock of its own around stekc_attach, and may be called by a constructor
+ * of a library, calls this before it takes that lock.
+ */
+void stekc_prepare(void *ctx);
 
 /* stekc_inspect fills report->warnings for ctx and changes nothing. */
 enum stekc_result stekc_inspect(void *ctx, int64_t window_seconds,

@@ -336,11 +336,15 @@ func (ks *Keystore) Rotate() error {
 		return err
 	}
 	_, err := ks.refreshLocked()
+	ks.wakeUp() // the times to wait for have changed
+	return err
+}
+
+func (ks *Keystore) wakeUp() {
 	select {
-	case ks.wake <- struct{}{}: // the times to wait for have changed
+	case ks.wake <- struct{}{}:
 	default:
 	}
-	return err
 }
 
 func (ks *Keystore) isClosed() bool {
@@ -367,8 +371,11 @@ func (ks *Keystore) Keys() []KeyInfo {
 	if ks.closed { // the table is gone, and with it the clock
 		return nil
 	}
-	now := ks.clock()
 	counts := ks.table.keyCounts()
+	if len(counts) < len(ks.published) { // somebody has damaged the table
+		ks.wakeUp()
+	}
+	now := ks.clock()
 	var list []KeyInfo
 	current := false
 	for _, k := range ks.published {
@@ -382,6 +389,18 @@ func (ks *Keystore) Keys() []KeyInfo {
 		}
 	}
 	return list
+}
+
+// Now is the time by which the keys' windows begin and end. It may differ from
+// the wall clock, if that was set since; see ticketkey.Now. It is the zero Now
+// after Close.
+func (ks *Keystore) Now() ticketkey.Now {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	if ks.closed {
+		return ticketkey.Now{}
+	}
+	return ks.clock()
 }
 
 // Err returns why the last refresh failed, the last question to a KeyStore for

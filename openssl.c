@@ -7,6 +7,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -21,8 +23,9 @@ struct candidates {
 };
 
 struct stekc_ossl stekc_ossl;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of who binds */
 static void *bound_base; /* where the bound libssl is mapped */
-static uintptr_t bound_end;
+static _Atomic uintptr_t bound_end; /* 0: none is bound */
 
 /* readable tells whether the 8 bytes at p can be read: the kernel copies the
    mask before it refuses the impossible operation, and says which failed. */
@@ -140,41 +143,69 @@ static int supported(void *handle, unsigned long *version, char *detail, size_t 
     return 1;
 }
 
-static int load(void *handle, const char *path, char *detail, size_t size)
+/* load fills *found with the functions of the libssl behind handle. */
+static int load(void *handle, const char *path, struct stekc_ossl *found, char *detail, size_t size)
 {
-    struct stekc_ossl found;
     char reason[256];
     void *symbol;
 
-    memset(&found, 0, sizeof found);
-    if (!supported(handle, &found.version, reason, sizeof reason)) {
+    memset(found, 0, sizeof *found);
+    if (!supported(handle, &found->version, reason, sizeof reason)) {
         snprintf(detail, size, "%s: %s", path, reason);
         return 0;
     }
-    snprintf(found.path, sizeof found.path, "%s", path);
+    snprintf(found->path, sizeof found->path, "%s", path);
 #define X(name, since, why)                                                              \
     symbol = dlsym(handle, #name);                                                   \
-    if (symbol == NULL && found.version >= (since)) {                                    \
+    if (symbol == NULL && found->version >= (since)) {                                    \
         snprintf(detail, size, "%s: it has no %s", path, #name);                         \
         return 0;                                                                        \
     }                                                                                    \
-    memcpy(&found.name, &symbol, sizeof symbol);
+    memcpy(&found->name, &symbol, sizeof symbol);
     STEKC_OSSL_SYMBOLS(X)
 #undef X
-    stekc_ossl = found;
     return 1;
 }
 
-/* note_end finds where the libssl that is mapped at bound_base ends. */
-static int note_end(struct dl_phdr_info *info, size_t size, void *end)
+/* publish makes the libssl that is mapped at base the one that is bound, unless
+   there is one already. Returns whether it is bound now. */
+static int publish(const struct stekc_ossl *found, void *base, uintptr_t end)
 {
+    int ours;
+
+    pthread_mutex_lock(&lock);
+    if (bound_end == 0) {
+        stekc_ossl = *found;
+        bound_base = base;
+        atomic_store_explicit(&bound_end, end, memory_order_release);
+    }
+    ours = bound_base == base;
+    pthread_mutex_unlock(&lock);
+    return ours;
+}
+
+/* A libssl, as the dynamic linker has it in memory. */
+struct extent {
+    uintptr_t base, end;
+};
+
+static int find_end(struct dl_phdr_info *info, size_t size, void *argument)
+{
+    struct extent *extent = argument;
+    uintptr_t end = 0, begin = UINTPTR_MAX;
+
     (void)size;
-    if (info->dlpi_addr != (uintptr_t)bound_base)
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        uintptr_t at = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+
+        if (info->dlpi_phdr[i].p_type != PT_LOAD)
+            continue;
+        begin = at < begin ? at : begin;
+        end = at + info->dlpi_phdr[i].p_memsz;
+    }
+    if (extent->base < begin || extent->base >= end)
         return 0;
-    for (int i = 0; i < info->dlpi_phnum; i++)
-        if (info->dlpi_phdr[i].p_type == PT_LOAD)
-            *(uintptr_t *)end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr +
-                                info->dlpi_phdr[i].p_memsz;
+    extent->end = end;
     return 1;
 }
 
@@ -184,10 +215,12 @@ static int is_bound(const void *ctx)
 {
     uintptr_t method;
 
-    if (bound_end == 0 || !looks_alive(ctx))
+    uintptr_t end = atomic_load_explicit(&bound_end, memory_order_acquire);
+
+    if (end == 0 || !looks_alive(ctx))
         return 0;
     method = (uintptr_t)stekc_ossl.SSL_CTX_get_ssl_method(ctx);
-    return method >= (uintptr_t)bound_base && method < bound_end;
+    return method >= (uintptr_t)bound_base && method < end;
 }
 
 enum stekc_ossl_result stekc_ossl_bind(const void *ctx, char *detail, size_t size)
@@ -215,14 +248,17 @@ enum stekc_ossl_result stekc_ossl_bind(const void *ctx, char *detail, size_t siz
             dlclose(handle);
             continue;
         }
-        if (bound_base == NULL) {
-            if (!load(handle, all.path[i], detail, size)) {
+        if (atomic_load(&bound_end) == 0) {
+            struct extent extent = {(uintptr_t)base, 0};
+            struct stekc_ossl found;
+
+            if (!load(handle, all.path[i], &found, detail, size)) {
                 dlclose(handle);
                 return STEKC_OSSL_REFUSED;
             }
-            bound_base = base; /* handle stays open: the library must not go */
-            dl_iterate_phdr(note_end, &bound_end);
-            return STEKC_OSSL_OK;
+            dl_iterate_phdr(find_end, &extent);
+            if (publish(&found, base, extent.end))
+                return STEKC_OSSL_OK; /* handle stays open: the library must not go */
         }
         dlclose(handle);
         if (bound_base == base)

@@ -133,8 +133,9 @@ enum stekc_ossl_result {
 
 /*
  * stekc_ossl_bind finds the libssl that made ctx, and binds to it if none is
- * bound yet. detail receives a sentence when the result is not OK. The caller
- * serialises calls.
+ * bound yet. detail receives a sentence when the result is not OK. Any thread.
+ * It may ask the dynamic linker, so it is called without a lock that a constructor
+ * of a library could want.
  */
 enum stekc_ossl_result stekc_ossl_bind(const void *ctx, char *detail, size_t size);
 

@@ -1,11 +1,12 @@
 package stek
 
 /*
-#include "callback.h"
+#include "table.h"
 */
 import "C"
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -57,7 +58,7 @@ func newMemoryTable(secret bool) (*SharedTable, error) {
 	}
 	t.secret = secret
 	if !secret {
-		err = t.keepOthersFromWriting()
+		err = t.Seal()
 	}
 	if err != nil {
 		_ = t.Close()
@@ -66,9 +67,10 @@ func newMemoryTable(secret bool) (*SharedTable, error) {
 	return t, nil
 }
 
-// keepOthersFromWriting leaves this process's mapping as the only one that can
-// write keys, and replaces the file by one that can only be read.
-func (t *SharedTable) keepOthersFromWriting() error {
+// Seal leaves this process's mapping as the only one that can write keys, and
+// replaces the file by one that can only be read. It is for memory files
+// (memfd_create(2)), before a server maps them.
+func (t *SharedTable) Seal() error {
 	const seals = unix.F_SEAL_FUTURE_WRITE | unix.F_SEAL_SEAL
 	if _, err := unix.FcntlInt(t.keys.Fd(), unix.F_ADD_SEALS, seals); err != nil {
 		return fmt.Errorf("seal the keys: %w", err)
@@ -82,11 +84,20 @@ func (t *SharedTable) keepOthersFromWriting() error {
 	return nil
 }
 
+// ErrNotTable: a file holds something else than a key table or nothing.
+var ErrNotTable = errors.New("it holds something else than a key table")
+
 // SharedTableOf is the table in files that are open for reading and writing. It
-// takes them over, also on an error. A table that is there is gone on with;
-// anything else is overwritten.
+// takes them over, also on an error. A table that is there is gone on with. Else
+// a new one is begun, in files that are empty, or as long as a table and so a
+// damaged one, or a table of another version; other files are ErrNotTable.
 func SharedTableOf(keys, counts *os.File) (*SharedTable, error) {
 	t := &SharedTable{keys: keys, counts: counts}
+	if err := t.checkFiles(); err != nil {
+		_ = keys.Close()
+		_ = counts.Close()
+		return nil, err
+	}
 	var refused C.uint
 	result, err := C.stekc_table_open(C.int(keys.Fd()), C.int(counts.Fd()), C.STEK_WRITER, &t.address, &refused)
 	if result != C.STEKC_OPENED {
@@ -96,6 +107,26 @@ func SharedTableOf(keys, counts *os.File) (*SharedTable, error) {
 	}
 	t.refused = refusedNames(refused)
 	return t, nil
+}
+
+// checkFiles keeps files of others from being overwritten.
+func (t *SharedTable) checkFiles() error {
+	var first [8]byte
+	n, _ := t.keys.ReadAt(first[:], 0)
+	isTable := n == len(first) && binary.NativeEndian.Uint64(first[:])&^0xff == C.STEKC_TABLE_FAMILY
+	for _, part := range []struct {
+		file *os.File
+		size C.size_t
+	}{{t.keys, C.stekc_keys_size()}, {t.counts, C.stekc_counts_size()}} {
+		info, err := part.file.Stat()
+		if err != nil {
+			return err
+		}
+		if size := info.Size(); !isTable && size != 0 && size != int64(part.size) {
+			return fmt.Errorf("%s: %w: remove it, or choose another path", part.file.Name(), ErrNotTable)
+		}
+	}
+	return nil
 }
 
 // Files are the two files, to be inherited. They belong to t.

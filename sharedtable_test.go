@@ -68,9 +68,9 @@ func TestNextKeystoreGoesOnWithTheKeysInTheTable(t *testing.T) {
 
 func TestTableOfAnotherFormIsOverwritten(t *testing.T) {
 	for name, content := range map[string][]byte{
-		"random bytes":    bytes.Repeat([]byte("not a key table, but long enough to be one: "), 1000),
+		"random bytes":    bytes.Repeat([]byte("as long as a table: "), 1024),
 		"a later version": append([]byte{99, 'b', 'a', 't', 'k', 'e', 't', 's'}, make([]byte, 40000)...),
-		"cut off":         []byte("xy"),
+		"cut off":         nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := tmpfs(t)
@@ -82,6 +82,26 @@ func TestTableOfAnotherFormIsOverwritten(t *testing.T) {
 			require.Len(t, ks.Keys(), 1)
 			require.Zero(t, ks.Stats().Issued)
 		})
+	}
+}
+
+func TestFileOfOthersIsNotOverwritten(t *testing.T) {
+	for _, name := range []string{"keys", "counts"} {
+		folder := tmpfs(t)
+		path := filepath.Join(folder, name)
+		content := bytes.Repeat([]byte("A page that somebody wrote. "), 2000)
+		require.NoError(t, os.WriteFile(path, content, 0o644))
+		open := func(name string) *os.File {
+			f, err := os.OpenFile(filepath.Join(folder, name), os.O_RDWR|os.O_CREATE, 0o600)
+			require.NoError(t, err)
+			return f
+		}
+		_, err := SharedTableOf(open("keys"), open("counts"))
+		require.ErrorIs(t, err, ErrNotTable)
+		require.ErrorContains(t, err, path)
+		now, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, content, now)
 	}
 }
 

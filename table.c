@@ -99,15 +99,13 @@ static void copy_clocks(struct stekc_clocks *to, const struct stekc_clocks *from
 void stekc_table_start(struct stekc_table *table)
 {
     struct stekc_writer *writer = stekc_writer_of(table);
-    struct stekc_counts *counts = stekc_counts_of(table);
 
     store_time(&writer->clocks.boot_offset,
                read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME));
     store(&writer->clocks.clock, STEK_CLOCK_BOTH);
     store_time(&writer->clocks.low, INT64_MIN);
     store_time(&writer->clocks.high, INT64_MIN);
-    for (int c = 0; c < STEK_COUNTERS; c++)
-        store(&counts->counted[c], 0);
+    stekc_clear_counts(table, 0, sizeof(struct stekc_counts));
     stekc_table_publish(table, 0); /* also writes the head */
 }
 
@@ -216,7 +214,6 @@ static int named_cell(const struct stekc_slot *slot, uint64_t count,
 static void place_counts(struct stekc_table *table, const struct stekc_slot *slot, size_t count)
 {
     struct stek_key *stage = stekc_writer_of(table)->stage;
-    struct stekc_counts *counts = stekc_counts_of(table);
     uint64_t held = load(&slot->count);
     uint64_t place[STEK_MAX_KEYS] = {0};
     unsigned char taken[STEK_MAX_KEYS] = {0};
@@ -239,8 +236,8 @@ static void place_counts(struct stekc_table *table, const struct stekc_slot *slo
                 free++;
             taken[free] = 1;
             place[i] = free + 1;
-            for (int c = 0; c < STEK_KEY_COUNTERS; c++)
-                atomic_store(&counts->counted_of[free][c], 0);
+            stekc_clear_counts(table, offsetof(struct stekc_counts, counted_of[free]),
+                               sizeof(uint64_t) * STEK_KEY_COUNTERS);
         }
         stage[i].count_at = place[i];
     }
@@ -370,35 +367,41 @@ size_t stekc_table_list(const struct stekc_table *table, struct stek_key *out)
     return 0;
 }
 
-void stekc_table_count(struct stekc_table *table, enum stek_counter counter,
-                       const struct stek_key *key)
+uint64_t stekc_table_count(struct stekc_table *table, enum stek_counter counter,
+                           const struct stek_key *key)
 {
     struct stekc_counts *counts = stekc_counts_of(table);
+    uint64_t before =
+        atomic_fetch_add_explicit(&counts->counted[counter], 1, memory_order_relaxed);
 
-    atomic_fetch_add_explicit(&counts->counted[counter], 1, memory_order_relaxed);
     if (key != NULL && key->count_at > 0 && key->count_at <= STEK_MAX_KEYS &&
         (int)counter < STEK_KEY_COUNTERS)
         atomic_fetch_add_explicit(&counts->counted_of[key->count_at - 1][counter], 1,
                                   memory_order_relaxed);
+    return before;
 }
 
 uint64_t stekc_table_counted(const struct stekc_table *table, enum stek_counter counter)
 {
-    return atomic_load_explicit(&stekc_counts_of(table)->counted[counter], memory_order_relaxed);
+    uint64_t counted;
+
+    stekc_read_counts(table, offsetof(struct stekc_counts, counted[counter]), &counted,
+                      sizeof counted);
+    return counted;
 }
 
 struct stek_key_counts stekc_table_counted_of(const struct stekc_table *table,
                                               const struct stek_key *key)
 {
-    struct stek_key_counts counts = {0, 0, 0, 0};
-    const _Atomic uint64_t *counted;
+    uint64_t counted[STEK_KEY_COUNTERS] = {0};
 
-    if (key->count_at > 0 && key->count_at <= STEK_MAX_KEYS) {
-        counted = stekc_counts_of(table)->counted_of[key->count_at - 1];
-        counts.issued = load(&counted[STEK_COUNT_ISSUED]);
-        counts.renewed = load(&counted[STEK_COUNT_RENEWED]);
-        counts.accepted = load(&counted[STEK_COUNT_ACCEPTED]);
-        counts.accepted_previous = load(&counted[STEK_COUNT_ACCEPTED_PREVIOUS]);
-    }
-    return counts;
+    if (key->count_at > 0 && key->count_at <= STEK_MAX_KEYS)
+        stekc_read_counts(table, offsetof(struct stekc_counts, counted_of[key->count_at - 1]),
+                          counted, sizeof counted);
+    return (struct stek_key_counts){
+        .issued = counted[STEK_COUNT_ISSUED],
+        .renewed = counted[STEK_COUNT_RENEWED],
+        .accepted = counted[STEK_COUNT_ACCEPTED],
+        .accepted_previous = counted[STEK_COUNT_ACCEPTED_PREVIOUS],
+    };
 }

@@ -56,6 +56,7 @@ struct stekc_counts {
 /* What only the writer has. */
 struct stekc_writer {
     struct stekc_clocks clocks; /* as they are in the table unless it was damaged */
+    int counts_file;            /* of a table in files, else -1 */
     struct stek_key stage[STEK_MAX_KEYS];
 };
 
@@ -71,6 +72,15 @@ size_t stekc_counts_size(void);
 /* The other parts of the table whose keys are at table. */
 struct stekc_counts *stekc_counts_of(const struct stekc_table *table);
 struct stekc_writer *stekc_writer_of(const struct stekc_table *table);
+
+/*
+ * stekc_read_counts copies size bytes at offset in the counts of table, and
+ * stekc_clear_counts sets them to zero. The writer of a table in files does so
+ * through the file: whoever may write counts can cut the file off, and touching
+ * a mapping of it would then be a fault.
+ */
+void stekc_read_counts(const struct stekc_table *table, size_t offset, void *out, size_t size);
+void stekc_clear_counts(struct stekc_table *table, size_t offset, size_t size);
 
 /* stekc_table_start writes the head of a new table: no keys, time starts now. */
 void stekc_table_start(struct stekc_table *table);

@@ -127,6 +127,47 @@ static int place_writer(struct stekc_table *table, unsigned *refused)
     return 1;
 }
 
+/* The file that counts are read from, or -1. */
+static int counts_file_of(const struct stekc_table *table)
+{
+    return stekc_writer_of(table)->counts_file;
+}
+
+void stekc_read_counts(const struct stekc_table *table, size_t offset, void *out, size_t size)
+{
+    const _Atomic uint64_t *counted =
+        (const _Atomic uint64_t *)(void *)((char *)stekc_counts_of(table) + offset);
+    int file = counts_file_of(table);
+
+    memset(out, 0, size);
+    if (file >= 0) {
+        if (pread(file, out, size, (off_t)offset) != (ssize_t)size)
+            memset(out, 0, size); /* cut off */
+        return;
+    }
+    for (size_t i = 0; i < size / sizeof *counted; i++) {
+        uint64_t word = atomic_load_explicit(&counted[i], memory_order_relaxed);
+
+        memcpy((char *)out + i * sizeof word, &word, sizeof word);
+    }
+}
+
+void stekc_clear_counts(struct stekc_table *table, size_t offset, size_t size)
+{
+    static const char zeros[sizeof(struct stekc_counts)];
+    _Atomic uint64_t *counted =
+        (_Atomic uint64_t *)(void *)((char *)stekc_counts_of(table) + offset);
+    int file = counts_file_of(table);
+
+    if (file >= 0) {
+        if (pwrite(file, zeros, size, (off_t)offset) != (ssize_t)size)
+            return; /* there is no room: then nobody counts either */
+        return;
+    }
+    for (size_t i = 0; i < size / sizeof *counted; i++)
+        atomic_store_explicit(&counted[i], 0, memory_order_relaxed);
+}
+
 struct stekc_table *stekc_table_new(enum stek_sharing sharing, unsigned *refused)
 {
     int visibility = sharing == STEK_INHERITED ? MAP_SHARED : MAP_PRIVATE;
@@ -141,6 +182,7 @@ struct stekc_table *stekc_table_new(enum stek_sharing sharing, unsigned *refused
         return NULL;
     }
     protect(table, size, sharing == STEK_PRIVATE, refused);
+    stekc_writer_of(table)->counts_file = -1;
     stekc_table_start(table);
     return table;
 }
@@ -160,16 +202,29 @@ void stekc_table_forget(struct stekc_table *table)
 
 /* ---- tables in files ---- */
 
+/* above_standard keeps a file from taking the place of a standard stream that is
+   closed: what is printed would go into it. */
+static int above_standard(int file)
+{
+    int copy;
+
+    if (file < 0 || file > STDERR_FILENO)
+        return file;
+    copy = fcntl(file, F_DUPFD, STDERR_FILENO + 1);
+    close(file);
+    return copy;
+}
+
 static int memory_file(const char *name)
 {
-    return (int)syscall(SYS_memfd_create, name, MFD_ALLOW_SEALING);
+    return above_standard((int)syscall(SYS_memfd_create, name, MFD_ALLOW_SEALING));
 }
 
 /* secret_file needs a kernel that has it, and a limit that lets every process
    that inherits the file map it: its pages count as locked. */
 static int secret_file(void)
 {
-    return (int)syscall(SYS_MEMFD_SECRET, 0);
+    return above_standard((int)syscall(SYS_MEMFD_SECRET, 0));
 }
 
 int stekc_table_files(int secret, int *keys_file, int *counts_file)
@@ -192,13 +247,19 @@ int stekc_table_files(int secret, int *keys_file, int *counts_file)
     return -1;
 }
 
+/* regrow makes the file as long as it should be, and no hole: writing to a hole is
+   a fault when the file system is full. Not every kind of file knows holes. */
 static int regrow(int file, size_t size)
 {
     struct stat status;
 
     if (fstat(file, &status) != 0)
         return -1;
-    return status.st_size >= (off_t)size ? 0 : ftruncate(file, (off_t)size);
+    if (status.st_size >= (off_t)size && status.st_blocks >= (blkcnt_t)(size / 512))
+        return 0;
+    if (status.st_size < (off_t)size && ftruncate(file, (off_t)size) != 0)
+        return -1;
+    return fallocate(file, 0, 0, (off_t)size) != 0 && errno == ENOSPC ? -1 : 0;
 }
 
 int stekc_table_regrow(int keys_file, int counts_file)
@@ -254,6 +315,8 @@ static int place_files(struct stekc_table *table, int keys_file, int counts_file
         return 0;
     if (writes && !place_writer(table, refused))
         return 0;
+    if (writes)
+        stekc_writer_of(table)->counts_file = counts_file;
     protect(table, stekc_keys_size(), 0, &keys_refused);
     if (is_secret(keys_file))
         keys_refused &= ~(unsigned)STEK_NOT_LOCKED;
@@ -269,7 +332,7 @@ enum stekc_opened stekc_table_open(int keys_file, int counts_file, enum stek_acc
 
     *refused = 0;
     if (access == STEK_WRITER && stekc_table_regrow(keys_file, counts_file) != 0)
-        return STEKC_OPEN_FAILED;
+        return STEKC_OPEN_FAILED; /* no room */
     found = look(keys_file);
     if (found == STEKC_OPEN_FAILED || (access == STEK_READER && found != STEKC_OPENED))
         return found;

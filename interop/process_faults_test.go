@@ -100,7 +100,11 @@ func TestPreloadAloneReplacesAnAgentThatWasKilled(t *testing.T) {
 
 	nginx.Reload(i) // makes contexts
 	require.NotZero(t, i.Stek.pid())
-	require.Equal(t, Reused, c.Visit(t, ticket).Session)
+	first := c.Visit(t, ticket)
+	require.Equal(t, New, first.Session, "it has keys of its own")
+	require.Equal(t, i.Stek.Current(t), first.KeyName())
 	i.Stek.Rotate(t)
-	require.Equal(t, i.Stek.Current(t), c.Visit(t, nil).KeyName())
+	again := c.Visit(t, first.Newest())
+	require.Equal(t, Reused, again.Session)
+	require.Equal(t, i.Stek.Current(t), again.KeyName())
 }

@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "agent.h"
+#include "receive.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,10 +22,13 @@ extern char **environ;
 
 enum { PATIENCE_MS = 5000 };
 
+/* Where the descriptors begin that stay in the server. */
+enum { HIGH = 100 };
+
 /* The descriptors of the agent, after the three standard ones. */
 enum { FD_KEYS = 3, FD_COUNTS, FD_LIFELINE, FD_READY, FD_FIRST_OTHER };
 
-enum { MOST_ARGUMENTS = 16 };
+enum { MOST_ARGUMENTS = 8 };
 
 /* What the new process needs, made before there is one: between fork and exec
    of a process with threads nothing may be allocated. */
@@ -34,38 +39,55 @@ struct plan {
     int fd[FD_FIRST_OTHER];
 };
 
-/* agent_environment is environ without what loads this library. The caller
-   frees the array alone. */
-static char **agent_environment(void)
+static int begins(const char *variable, const char *name)
 {
+    size_t size = strlen(name);
+
+    return strncmp(variable, name, size) == 0 && variable[size] == '=';
+}
+
+/* agent_environment is environ without what loads this library and what is for
+   the server alone, and with the settings as they were copied; a store's URI may
+   hold a password, which is nothing for a command line. The caller frees the
+   array alone. */
+static char **agent_environment(const struct settings *settings)
+{
+    static char store[sizeof settings->store + sizeof "STEK_STORE="];
+    static char metrics[sizeof settings->metrics + sizeof "STEK_METRICS="];
+    static const char *const others[] = {"LD_PRELOAD", "NOTIFY_SOCKET", "STEK_TABLE", "STEK_STORE",
+                                         "STEK_METRICS"};
     size_t count = 0, kept = 0;
     char **copy;
 
     while (environ != NULL && environ[count] != NULL)
         count++;
-    copy = calloc(count + 1, sizeof *copy);
-    for (size_t i = 0; copy != NULL && i < count; i++)
-        if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0 &&
-            strncmp(environ[i], "NOTIFY_SOCKET=", 14) != 0)
+    copy = calloc(count + 3, sizeof *copy);
+    if (copy == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        int other = 0;
+
+        for (size_t j = 0; j < sizeof others / sizeof others[0]; j++)
+            other |= begins(environ[i], others[j]);
+        if (!other)
             copy[kept++] = environ[i];
+    }
+    snprintf(store, sizeof store, "STEK_STORE=%s", settings->store);
+    snprintf(metrics, sizeof metrics, "STEK_METRICS=%s", settings->metrics);
+    copy[kept++] = store;
+    copy[kept++] = metrics;
     return copy;
 }
 
-static void make_arguments(struct plan *plan, const struct settings *settings)
+static void make_arguments(struct plan *plan)
 {
     int n = 0;
 
     plan->arguments[n++] = (char *)"stek";
     plan->arguments[n++] = (char *)"agent";
-    plan->arguments[n++] = (char *)"--store";
-    plan->arguments[n++] = (char *)settings->store;
     plan->arguments[n++] = (char *)"--table=fd:3,4";
     plan->arguments[n++] = (char *)"--lifeline-fd=5";
     plan->arguments[n++] = (char *)"--ready-fd=6";
-    if (settings->metrics[0] != '\0') {
-        plan->arguments[n++] = (char *)"--metrics";
-        plan->arguments[n++] = (char *)settings->metrics;
-    }
     plan->arguments[n] = NULL;
 }
 
@@ -124,12 +146,11 @@ static void become_agent(struct plan *plan)
     _exit(127);
 }
 
-/* wait_for_keys reads the number of the agent's process, which it writes when there
-   are keys. */
-static int wait_for_keys(int ready, const char *program, long *pid, char *text, size_t size)
+/* wait_for_keys reads the name of the agent's socket, which it writes when there are
+   keys. */
+static int wait_for_keys(int ready, const char *program, char *name, char *text, size_t size)
 {
     struct pollfd poll_for = {.fd = ready, .events = POLLIN};
-    char number[24];
     ssize_t got;
     int result;
 
@@ -140,22 +161,27 @@ static int wait_for_keys(int ready, const char *program, long *pid, char *text, 
         snprintf(text, size, "%.150s has no keys after %d s", program, PATIENCE_MS / 1000);
         return 0;
     }
-    got = result > 0 ? read(ready, number, sizeof number - 1) : -1;
+    got = result > 0 ? read(ready, name, SOCKET_NAME_SIZE - 1) : -1;
     if (got <= 0) {
         snprintf(text, size, "%.150s did not start as an agent", program);
         return 0;
     }
-    number[got] = '\0';
-    *pid = strtol(number, NULL, 10);
+    name[got] = '\0';
     return 1;
 }
 
+/* run starts the process. No handler of the server's runs in it. */
 static int run(struct plan *plan, char *text, size_t size)
 {
-    pid_t child = fork_quietly();
+    sigset_t all, before;
+    pid_t child;
 
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    child = fork_quietly();
     if (child == 0)
         become_agent(plan);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     if (child < 0) {
         snprintf(text, size, "no process for an agent: %s", strerror(errno));
         return 0;
@@ -165,29 +191,68 @@ static int run(struct plan *plan, char *text, size_t size)
     return 1;
 }
 
-static void close_both(int pipe[2])
+/* copy_high gives a file a high number, or where there is none any but those of
+   standard input, output and error. */
+static int copy_high(int fd)
 {
-    close(pipe[0]);
-    close(pipe[1]);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, HIGH);
+
+    return copy >= 0 ? copy : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-int agent_start(const struct settings *settings, int keys_file, int counts_file,
-                struct agent *agent, char *text, size_t size)
+/* open_pipe opens a pipe with numbers that no server expects to be its own. */
+static int open_pipe(int ends[2])
+{
+    int low[2], saved;
+
+    if (pipe2(low, O_CLOEXEC) != 0)
+        return 0;
+    ends[0] = copy_high(low[0]);
+    ends[1] = copy_high(low[1]);
+    saved = errno;
+    close(low[0]);
+    close(low[1]);
+    if (ends[0] >= 0 && ends[1] >= 0)
+        return 1;
+    close(ends[0]);
+    close(ends[1]);
+    errno = saved;
+    return 0;
+}
+
+/* adopts_orphans tells that the agent would become a child of this process, which
+   may wait for all its children before it ends. */
+static int adopts_orphans(void)
+{
+    int subreaper = 0;
+
+    prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
+    return getpid() == 1 || subreaper;
+}
+
+int agent_start(const struct settings *settings, int keys_file, int counts_file, char *name,
+                char *text, size_t size)
 {
     int lifeline[2], ready[2], started;
     struct plan plan = {.program = settings->agent};
 
-    if (pipe2(lifeline, O_CLOEXEC) != 0) {
+    if (adopts_orphans()) {
+        snprintf(text, size, "this process is the parent of all orphans, so an agent would become "
+                             "its child: use stek run");
+        return 0;
+    }
+    if (!open_pipe(lifeline)) {
         snprintf(text, size, "no pipe to an agent: %s", strerror(errno));
         return 0;
     }
-    if (pipe2(ready, O_CLOEXEC) != 0) {
+    if (!open_pipe(ready)) {
         snprintf(text, size, "no pipe to an agent: %s", strerror(errno));
-        close_both(lifeline);
+        close(lifeline[0]);
+        close(lifeline[1]);
         return 0;
     }
-    make_arguments(&plan, settings);
-    plan.environment = agent_environment();
+    make_arguments(&plan);
+    plan.environment = agent_environment(settings);
     plan.fd[FD_KEYS] = keys_file;
     plan.fd[FD_COUNTS] = counts_file;
     plan.fd[FD_LIFELINE] = lifeline[0];
@@ -196,19 +261,9 @@ int agent_start(const struct settings *settings, int keys_file, int counts_file,
     free(plan.environment);
     close(lifeline[0]);
     close(ready[1]);
-    if (!started || !wait_for_keys(ready[0], settings->agent, &agent->pid, text, size)) {
-        close(lifeline[1]);
-        close(ready[0]);
-        return 0;
-    }
-    agent->lifeline = lifeline[1];
-    agent->ready = ready[0];
-    return 1;
-}
-
-int agent_has_ended(const struct agent *agent)
-{
-    struct pollfd poll_for = {.fd = agent->ready, .events = 0};
-
-    return poll(&poll_for, 1, 0) == 1 && poll_for.revents & POLLHUP;
+    started = started && wait_for_keys(ready[0], settings->agent, name, text, size);
+    close(ready[0]);
+    if (!started)
+        close(lifeline[1]); /* else it stays open to the end of this process */
+    return started;
 }

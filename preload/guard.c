@@ -7,33 +7,61 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const struct stekc_table *guarded;
 /* The action that was there before; never freed: a handler may be reading it. */
 static _Atomic(struct sigaction *) before;
 static atomic_flag taking_over = ATOMIC_FLAG_INIT;
 
-/* In this thread: a handler that was there calls the one that it replaced. */
-static _Thread_local volatile sig_atomic_t passing __attribute__((tls_model("initial-exec")));
+/* What this thread hands on: a handler that was there may call the one that it
+   replaced, which is this one. It may also leave by siglongjmp(3), so what is
+   kept can be stale: a call from inside is deeper in the stack, with the same
+   context. */
+static _Thread_local struct {
+    void *context;
+    uintptr_t frame;
+} passing __attribute__((tls_model("initial-exec")));
+
+/* die does what the system does where no handler is. A fault comes again at once,
+   a signal that was sent has to be sent again. */
+static void die(const siginfo_t *info)
+{
+    signal(SIGBUS, SIG_DFL);
+    if (info->si_code <= 0)
+        syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGBUS);
+}
 
 /* pass_on does with the signal what would have been done without the guard. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
-    struct sigaction *old = passing ? NULL : atomic_load(&before);
+    struct sigaction *old = atomic_load(&before);
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    int handled = old != NULL && (old->sa_flags & SA_SIGINFO ||
+                                  (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN));
 
-    passing = 1;
-    if (old != NULL && old->sa_flags & SA_SIGINFO) {
-        old->sa_sigaction(number, info, context);
-    } else if (old != NULL && old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN) {
-        old->sa_handler(number);
-    } else {
-        /* The fault comes again at once, and then ends the process. */
-        signal(SIGBUS, SIG_DFL);
+    if (passing.context == context && frame < passing.frame)
+        handled = 0; /* called by the handler that was called below */
+    else if (old != NULL && !(old->sa_flags & SA_SIGINFO) && old->sa_handler == SIG_IGN &&
+             info->si_code <= 0)
+        return; /* a fault cannot be ignored */
+    if (!handled) {
+        die(info);
+        return;
     }
-    passing = 0;
+    if (old->sa_flags & (int)SA_RESETHAND)
+        atomic_store(&before, NULL);
+    passing.context = context;
+    passing.frame = frame;
+    if (old->sa_flags & SA_SIGINFO)
+        old->sa_sigaction(number, info, context);
+    else
+        old->sa_handler(number);
+    passing.context = NULL;
 }
 
 static void on_bus_error(int number, siginfo_t *info, void *context)
@@ -58,15 +86,16 @@ static int is_ours(const struct sigaction *action)
 
 static void take_over(void)
 {
+    struct sigaction *old = calloc(1, sizeof *old);
     struct sigaction ours = {.sa_sigaction = on_bus_error,
                              .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
-    struct sigaction *old = calloc(1, sizeof *old);
 
-    sigemptyset(&ours.sa_mask);
     if (old == NULL || sigaction(SIGBUS, NULL, old) != 0 || is_ours(old)) {
         free(old);
         return;
     }
+    ours.sa_mask = old->sa_mask;
+    ours.sa_flags |= old->sa_flags & SA_NODEFER;
     atomic_store(&before, old);
     sigaction(SIGBUS, &ours, NULL);
 }

@@ -119,42 +119,44 @@ static int holds(struct dl_phdr_info *info, size_t size, void *argument)
     return 1;
 }
 
-/* add_locked fills the next empty place, if what object is has libssl's functions. */
-static const struct next *add_locked(const struct object *object)
+/* describe fills next for what object is. Returns 0 if that is no libssl. */
+static int describe(const struct object *object, struct next *next)
 {
-    int filled = atomic_load(&count);
-    struct next *next = &libraries[filled];
-    void *handle;
-
-    if (filled == LIBRARIES)
-        return NULL;
     /* The handle stays open: the functions are used from now on. */
-    handle = dlopen(object->name, RTLD_LAZY | RTLD_NOLOAD);
+    void *handle = dlopen(object->name, RTLD_LAZY | RTLD_NOLOAD);
+
     if (handle == NULL)
         handle = dlopen(NULL, RTLD_LAZY);
     fill(next, handle);
     if (next->SSL_new == NULL)
-        return NULL;
+        return 0;
     fill_client_methods(next, handle);
     next->begin = object->begin;
     next->end = object->end;
-    atomic_store_explicit(&count, filled + 1, memory_order_release);
-    return next;
+    return 1;
 }
 
 /* add keeps the library that holds address. */
 static const struct next *add(const void *address)
 {
     struct object object = {.address = (uintptr_t)address};
+    struct next found = {0};
     const struct next *next;
+    int filled;
 
-    if (address == NULL || dl_iterate_phdr(holds, &object) == 0)
+    if (address == NULL || dl_iterate_phdr(holds, &object) == 0 || !describe(&object, &found))
         return NULL;
+    /* From here without the dynamic linker: another thread may be in it, and in
+       a constructor that makes a context. */
     pthread_once(&fork_once, survive_fork);
     pthread_mutex_lock(&lock);
     next = known(address);
-    if (next == NULL)
-        next = add_locked(&object);
+    filled = atomic_load(&count);
+    if (next == NULL && filled < LIBRARIES) {
+        libraries[filled] = found;
+        next = &libraries[filled];
+        atomic_store_explicit(&count, filled + 1, memory_order_release);
+    }
     pthread_mutex_unlock(&lock);
     return next;
 }

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Numbers of OpenSSL's binary interface, in all versions. */
@@ -36,16 +37,22 @@ struct mark {
     atomic_int callback_of_its_own; /* SSL_CTX_set_session_ticket_cb */
 };
 
+/* A descriptor, and what it was: the server may close it and use its number. */
+struct file {
+    int number; /* below 3: none */
+    dev_t device;
+    ino_t inode;
+};
+
 static struct settings settings;
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
 static struct stekc_store *store; /* NULL until there is a table */
 static int truncatable;           /* the table's file has a name */
-static int keys_file = -1, counts_file = -1;
-static long parent; /* the process that has them too, or 0 */
-static struct agent agent = {.lifeline = -1, .ready = -1};
-static int serving;  /* a context of this process, or of one it was forked from */
+static struct file inherited[2]; /* the keys and the counts, until this process serves */
+static char socket_name[SOCKET_NAME_SIZE]; /* who has them too, or empty */
+static char agent_name[SOCKET_NAME_SIZE];  /* the agent that was started, or empty */
 static int given_up; /* the line was said */
 static int mark_index = -1;
 static const struct next *ours; /* the libssl that is served */
@@ -55,11 +62,15 @@ static const struct next *ours; /* the libssl that is served */
 /* say writes one line to the server's standard error. */
 static void say(const char *text)
 {
-    char line[640];
-    int size = snprintf(line, sizeof line, "stek: %s\n", text);
+    char line[641];
+    int size = snprintf(line, sizeof line - 1, "stek: %s", text);
+    size_t length = size < 0 ? 0 : (size_t)size < sizeof line - 1 ? (size_t)size : sizeof line - 2;
 
-    if (size > 0 && write(STDERR_FILENO, line, (size_t)size < sizeof line ? (size_t)size
-                                                                           : sizeof line - 1) < 0)
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = '?'; /* what a terminal obeys */
+    line[length] = '\n';
+    if (write(STDERR_FILENO, line, length + 1) < 0)
         return; /* nobody listens */
 }
 
@@ -125,27 +136,51 @@ static void open_path(const char *path)
     truncatable = 1;
 }
 
+static struct file file_of(int number)
+{
+    struct file file = {-1, 0, 0};
+    struct stat status;
+
+    if (number > STDERR_FILENO && fstat(number, &status) == 0)
+        file = (struct file){number, status.st_dev, status.st_ino};
+    return file;
+}
+
+/* let_go closes an inherited file, if its number is still its own. */
+static void let_go(struct file *file)
+{
+    struct file now = file_of(file->number);
+
+    if (file->number > STDERR_FILENO && now.device == file->device && now.inode == file->inode)
+        close(file->number);
+    file->number = -1;
+}
+
 /* map_table maps what STEK_TABLE names, while the process still may. The files of
    stek run, or of an agent of this server, are open in whatever was executed
    since, unless by a server. */
 static void map_table(void)
 {
-    if (settings.table[0] == '/')
-        open_path(settings.table);
-    else if (sscanf(settings.table, "fd:%d,%d@%ld", &keys_file, &counts_file, &parent) < 2)
-        snprintf(settings.fault, sizeof settings.fault,
-                 "STEK_TABLE is \"%.100s\", which is no absolute path", settings.table);
-    else if (!open_table(settings.table, keys_file, counts_file))
-        keys_file = counts_file = -1;
-}
-
-/* ask_parent is for a server that another one executed, or that executed itself
-   again: not for every program that has its environment. */
-static void ask_parent(void)
-{
     int keys, counts;
 
-    if (!receive_files(parent, &keys, &counts, &agent.lifeline)) {
+    if (settings.table[0] == '/') {
+        open_path(settings.table);
+    } else if (sscanf(settings.table, "fd:%d,%d@%16[0-9a-f]", &keys, &counts, socket_name) < 2) {
+        snprintf(settings.fault, sizeof settings.fault,
+                 "STEK_TABLE is \"%.100s\", which is no absolute path", settings.table);
+    } else if (open_table(settings.table, keys, counts)) {
+        inherited[0] = file_of(keys);
+        inherited[1] = file_of(counts);
+    }
+}
+
+/* ask is for a server that another one executed, or that executed itself again:
+   not for every program that has its environment. */
+static void ask(void)
+{
+    int keys, counts, lifeline;
+
+    if (!receive_files(socket_name, &keys, &counts, &lifeline)) {
         fault(settings.table, STEKC_OPEN_FAILED, errno);
     } else {
         if (open_table(settings.table, keys, counts))
@@ -153,7 +188,7 @@ static void ask_parent(void)
         close(keys);
         close(counts);
     }
-    parent = 0;
+    socket_name[0] = '\0';
 }
 
 static void take_lock(void)
@@ -164,29 +199,6 @@ static void take_lock(void)
 static void give_lock(void)
 {
     pthread_mutex_unlock(&lock);
-}
-
-/* hide keeps the files of the table from what this process executes, such as a
-   CGI program. A server that executes itself again asks for them. */
-static void hide(void)
-{
-    if (keys_file >= 0)
-        fcntl(keys_file, F_SETFD, FD_CLOEXEC);
-    if (counts_file >= 0)
-        fcntl(counts_file, F_SETFD, FD_CLOEXEC);
-    serving = 1;
-}
-
-/* in_child gives up the files of the table, once it serves: through them keys can
-   be written where the kernel has no seal for that. */
-static void in_child(void)
-{
-    if (serving) {
-        close(keys_file);
-        close(counts_file);
-        keys_file = counts_file = -1;
-    }
-    give_lock();
 }
 
 /* is_asked tells that the environment asks for anything. */
@@ -201,7 +213,7 @@ static void start(void)
     if (!is_asked())
         return;
     stekc_survive_fork(); /* its lock is taken inside this one */
-    pthread_atfork(take_lock, give_lock, in_child);
+    pthread_atfork(take_lock, give_lock, give_lock);
     if (settings.table[0] != '\0' && settings.fault[0] == '\0')
         map_table();
 }
@@ -218,37 +230,52 @@ static int is_wanted(void)
     return is_asked();
 }
 
-/* start_agent makes a table and an agent that writes to it, or another agent for
-   the table if the one before has ended. */
+/* is_alone tells that this process has one thread: proc(5) has a folder for each. */
+static int is_alone(void)
+{
+    struct stat status;
+
+    return stat("/proc/self/task", &status) == 0 && status.st_nlink == 3;
+}
+
+/* needs_agent tells that there is none, or that it has died: its table goes on to
+   the end of its keys, and contexts from here on have another. */
+static int needs_agent(void)
+{
+    if (settings.table[0] != '\0' || settings.fault[0] != '\0')
+        return 0;
+    return store == NULL || (agent_name[0] != '\0' && !receive_is_there(agent_name));
+}
+
+/* start_agent makes a table and an agent that writes to it. */
 static void start_agent(void)
 {
+    char table[64 + SOCKET_NAME_SIZE];
+    int keys, counts;
+
     if (settings.agent[0] == '\0') {
         snprintf(settings.fault, sizeof settings.fault,
                  "STEK_STORE is set, and no stek is installed beside this library: set STEK_AGENT");
         return;
     }
-    if (keys_file < 0 && stekc_table_files(0, &keys_file, &counts_file) != 0) {
+    if (stekc_table_files(0, &keys, &counts) != 0) {
         fault("in memory", STEKC_OPEN_FAILED, errno);
         return;
     }
-    if (!agent_start(&settings, keys_file, counts_file, &agent, settings.fault,
-                     sizeof settings.fault)) {
-        if (store != NULL)
-            say(settings.fault); /* the keys in the table are used to their end */
-    } else if (store == NULL && open_table("in memory", keys_file, counts_file)) {
-        char table[64];
-
+    fcntl(keys, F_SETFD, FD_CLOEXEC);
+    fcntl(counts, F_SETFD, FD_CLOEXEC);
+    if (agent_start(&settings, keys, counts, agent_name, settings.fault, sizeof settings.fault) &&
+        open_table("in memory", keys, counts) && is_alone()) {
         /* For a server that executes itself again. */
-        snprintf(table, sizeof table, "fd:%d,%d@%ld", keys_file, counts_file, agent.pid);
+        snprintf(table, sizeof table, "fd:-1,-1@%s", agent_name);
         setenv("STEK_TABLE", table, 1);
     }
-}
-
-static int needs_agent(void)
-{
-    if (settings.table[0] != '\0' || settings.fault[0] != '\0')
-        return 0;
-    return store == NULL || (keys_file >= 0 && agent_has_ended(&agent));
+    close(keys);
+    close(counts);
+    if (store != NULL && settings.fault[0] != '\0') {
+        say(settings.fault); /* and try again at the next context */
+        settings.fault[0] = '\0';
+    }
 }
 
 /* ---- contexts ---- */
@@ -307,15 +334,18 @@ static void serve(const struct next *next, struct ssl_ctx_st *ctx)
 {
     struct stekc_report report;
 
-    if (store == NULL && parent != 0)
-        ask_parent();
+    if (store == NULL && socket_name[0] != '\0')
+        ask();
     if (needs_agent())
         start_agent();
     if (store == NULL) {
         give_up(settings.fault);
         return;
     }
-    hide();
+    /* What a server executes, such as a CGI program, shall not have them. If it
+       executes itself again it asks. */
+    let_go(&inherited[0]);
+    let_go(&inherited[1]);
     if (truncatable)
         guard_keep(stekc_store_table(store));
     if (attach(next, ctx, STEK_POLICY_CAPPED, &report) != STEKC_OK) {
@@ -335,28 +365,29 @@ static void serve(const struct next *next, struct ssl_ctx_st *ctx)
 static struct ssl_ctx_st *made(const struct next *next, const struct ssl_method_st *method,
                                struct ssl_ctx_st *ctx)
 {
+    int saved = errno;
+
     if (ctx == NULL || !is_wanted() || next_serves_only_clients(next, method))
         return ctx;
+    stekc_prepare(ctx);
     take_lock();
     if (mark_of(next, ctx) == NULL) /* SSL_CTX_new may call SSL_CTX_new_ex */
         serve(next, ctx);
     give_lock();
+    errno = saved;
     return ctx;
 }
 
-static void count(enum stek_counter counter)
+static uint64_t count(enum stek_counter counter)
 {
-    stekc_table_count(stekc_store_table(store), counter, NULL);
+    return stekc_table_count(stekc_store_table(store), counter, NULL);
 }
 
 /* switch_on clears what keeps ctx from using tickets. */
 static void switch_on(const struct next *next, struct ssl_ctx_st *ctx)
 {
-    int first = stekc_table_counted(stekc_store_table(store), STEK_COUNT_FORCED) == 0;
-
     next->SSL_CTX_clear_options(ctx, OP_NO_TICKET);
-    count(STEK_COUNT_FORCED);
-    if (first)
+    if (count(STEK_COUNT_FORCED) == 0)
         say("this server's configuration has session tickets off: they are forced on");
 }
 
@@ -423,8 +454,12 @@ struct ssl_st *SSL_new(struct ssl_ctx_st *ctx)
     const struct next *next = next_for_context(ctx);
     struct mark *mark = mark_of(next, ctx);
 
-    if (mark != NULL && !atomic_exchange(&mark->looked_at, 1))
+    if (mark != NULL && !atomic_exchange(&mark->looked_at, 1)) {
+        int saved = errno;
+
         look_at(next, ctx);
+        errno = saved;
+    }
     return next != NULL && next->SSL_new != NULL ? next->SSL_new(ctx) : NULL;
 }
 

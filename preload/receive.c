@@ -15,17 +15,18 @@
 
 enum { FEWEST = 2, MOST = 3 };
 
-/* connect_to connects to the socket of process pid, whose name is in no folder. */
-static int connect_to(long pid)
+/* connect_to connects to a socket that is in no folder. */
+static int connect_to(const char *name)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct timeval second = {1, 0};
-    int size = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "stek-table/%ld", pid);
+    int size = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "stek-table/%s", name);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second) != 0 ||
         connect(fd, (struct sockaddr *)&address,
                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)size)) != 0) {
         int cause = errno;
@@ -76,9 +77,18 @@ static int receive(int fd, int files[MOST])
     return 1;
 }
 
-int receive_files(long pid, int *keys_file, int *counts_file, int *lifeline)
+int receive_is_there(const char *name)
 {
-    int fd = connect_to(pid);
+    int fd = connect_to(name);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+int receive_files(const char *name, int *keys_file, int *counts_file, int *lifeline)
+{
+    int fd = connect_to(name);
     int files[MOST], received, cause;
 
     if (fd < 0)

@@ -4,13 +4,19 @@
 #ifndef STEK_RECEIVE_H
 #define STEK_RECEIVE_H
 
+/* Room for the name of a socket, 16 hexadecimal digits. */
+enum { SOCKET_NAME_SIZE = 17 };
+
 /*
- * receive_files asks process pid, a stek of root or of this user, for the two
- * files of its table, since a server that executes itself again has closed those
- * it inherited, and for the lifeline of an agent that ends with its server; -1 if
- * it has none. They are closed by exec(3). Returns 1, or 0 with errno. It waits
- * for a second at the most.
+ * receive_files asks a stek of root or of this user, which listens on the socket
+ * called name, for the two files of its table, since a server that executes itself
+ * again has closed those it inherited, and for the lifeline of an agent that ends
+ * with its server; -1 if it has none. They are closed by exec(3). Returns 1, or 0
+ * with errno. It waits for a second at the most.
  */
-int receive_files(long pid, int *keys_file, int *counts_file, int *lifeline);
+int receive_files(const char *name, int *keys_file, int *counts_file, int *lifeline);
+
+/* receive_is_there tells that the socket is listened on. */
+int receive_is_there(const char *name);
 
 #endif

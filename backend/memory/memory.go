@@ -93,13 +93,26 @@ func (s *Source) Adopt(keys []ticketkey.Key, now ticketkey.Now) error {
 		if err != nil {
 			return fmt.Errorf("adopt ticket keys: %w", err)
 		}
-		if state == ticketkey.Current {
-			s.schedule.Window(&held.Key, key.NotBefore)
-		}
+		s.fit(&held.Key, state, now.High)
 		s.keys = append(s.keys, held)
 	}
 	s.destroyExpired(now)
 	return nil
+}
+
+// fit cuts the window of an adopted key to this schedule. A current key whose
+// turn has ended by that encrypts no more, but decrypts for a lifetime from now;
+// a previous one decrypts no longer than that.
+func (s *Source) fit(k *ticketkey.Key, state ticketkey.State, now time.Time) {
+	last := now.Add(s.schedule.Lifetime)
+	if state == ticketkey.Current {
+		s.schedule.Window(k, k.NotBefore)
+		if !k.NotAfter.After(now) {
+			k.NotAfter, k.DecryptUntil = now, last
+		}
+	} else if k.DecryptUntil.After(last) {
+		k.DecryptUntil = last
+	}
 }
 
 // hold copies k, secrets and all.

@@ -194,6 +194,20 @@ func TestAdoptedKeysGoOnWhereTheyAre(t *testing.T) {
 	require.Equal(t, previous.DecryptUntil, again)
 }
 
+func TestAdoptedKeyIsFitToAShorterSchedule(t *testing.T) {
+	old := newSource(t, Config{Rotation: 10 * time.Hour})
+	left, _ := keysAt(t, old, noon)
+
+	s := newSource(t, Config{Rotation: time.Hour})
+	at := noon.Add(5 * time.Hour) // by the new schedule its window is long over
+	require.NoError(t, s.Adopt(left.Keys(), ticketkey.At(at)))
+	set, _ := keysAt(t, s, at)
+	require.Equal(t, 2, set.Len())
+	require.Equal(t, at, set.Keys()[0].NotBefore, "a new key is current")
+	require.Equal(t, left.Keys()[0].Name, set.Keys()[1].Name)
+	require.Equal(t, at.Add(time.Hour), set.Keys()[1].DecryptUntil, "tickets issued a moment ago live on")
+}
+
 func TestAdoptRevivesNoKey(t *testing.T) {
 	old := newSource(t, Config{Rotation: time.Hour})
 	left, _ := keysAt(t, old, noon)

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"os"
 
 	"github.com/go-stek/stek"
-	"github.com/go-stek/stek/internal/backends"
+	"github.com/go-stek/stek/backend"
 )
 
 // A Table is a shared table and the keystore that writes to it. Its methods are
@@ -18,26 +18,38 @@ type Table struct {
 	*stek.Keystore
 	Shared *stek.SharedTable
 	path   string // empty for a table in memory
-	store  string // the scheme of the store's URI; the rest may hold a password
+	store  string
 }
 
-// Open starts a keystore for the store at uri on shared, which it takes over,
-// also on an error. path is the file of shared, or empty. A URI that cannot be
-// understood is a *backends.URIError.
-func Open(uri, path string, shared *stek.SharedTable, logger *slog.Logger) (*Table, error) {
-	source, err := backends.Open(uri)
+// Open starts a keystore of source on shared, and takes both over, also on an
+// error. path is the file of shared, or empty; store is the scheme of its URI.
+func Open(source backend.Source, store, path string, shared *stek.SharedTable, logger *slog.Logger) (*Table, error) {
+	keys, err := stek.Open(source, stek.WithSharedTable(shared), stek.WithLogger(logger))
 	if err == nil {
-		var keys *stek.Keystore
-		if keys, err = stek.Open(source, stek.WithSharedTable(shared), stek.WithLogger(logger)); err == nil {
-			scheme, _, _ := strings.Cut(uri, ":")
-			return &Table{Keystore: keys, Shared: shared, path: path, store: scheme}, nil
-		}
+		return &Table{Keystore: keys, Shared: shared, path: path, store: store}, nil
 	}
 	_ = shared.Close()
 	if path != "" {
 		err = fmt.Errorf("table %s: %w", path, err)
 	}
 	return nil, err
+}
+
+// Err is why keys are not refreshed, or do not reach servers that start now.
+func (t *Table) Err() error {
+	err := t.Keystore.Err()
+	if t.path == "" {
+		return err
+	}
+	keys, _ := t.Shared.Files()
+	ours, statErr := keys.Stat()
+	if statErr != nil {
+		return errors.Join(err, statErr)
+	}
+	if there, statErr := os.Lstat(t.path); statErr != nil || !os.SameFile(ours, there) {
+		err = errors.Join(err, errors.New("its file was removed or replaced: servers that start now do not find it; restart the agent and the servers"))
+	}
+	return err
 }
 
 // Name is the path of the table, or "memory".

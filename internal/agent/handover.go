@@ -1,38 +1,52 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/go-stek/stek"
 )
 
-// HandOver gives the two files of a table to servers that ask for them, until
-// the Closer is closed: a server that executes itself again has closed those it
-// inherited. It gives them to root and to the user of this process. lifeline is
-// the pipe that says how long the agent of one server is wanted: who asks gets
-// an end of it to hold. It may be nil.
-func HandOver(table *stek.SharedTable, lifeline *os.File) (io.Closer, error) {
-	listener, err := net.Listen("unix", fmt.Sprintf("@stek-table/%d", os.Getpid()))
+// A Handover gives the files of a table to servers that ask for them: one that
+// executes itself again has closed those it inherited.
+type Handover struct {
+	Name     string // of the socket, as servers know it
+	listener net.Listener
+}
+
+// HandOver gives the two files of a table to processes of root and of this
+// process's user, until it is closed. lifeline is the pipe that says how long the
+// agent of one server is wanted: who asks gets an end of it to hold. It may be
+// nil.
+func HandOver(table *stek.SharedTable, lifeline *os.File) (*Handover, error) {
+	listener, name, err := listen(tableSockets)
 	if err != nil {
 		return nil, fmt.Errorf("listen for servers that ask for the table: %w", err)
 	}
 	go func() {
 		for {
-			conn, err := peerListener{listener}.Accept()
-			if err != nil {
+			conn, err := listener.Accept()
+			switch {
+			case errors.Is(err, net.ErrClosed):
 				return
+			case err != nil: // no descriptor is free
+				time.Sleep(100 * time.Millisecond)
+				continue
 			}
 			_ = handOver(conn.(*net.UnixConn), table, lifeline)
 			_ = conn.Close()
 		}
 	}()
-	return listener, nil
+	return &Handover{name, listener}, nil
 }
+
+// Close ends the giving.
+func (h *Handover) Close() error { return h.listener.Close() }
 
 func handOver(conn *net.UnixConn, table *stek.SharedTable, lifeline *os.File) error {
 	keys, counts := table.Files()

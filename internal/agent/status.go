@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/go-stek/stek"
@@ -64,15 +65,16 @@ type Counts struct {
 func (t *Table) Status() TableStatus {
 	s := TableStatus{Table: t.Name(), Store: t.store, Keys: []KeyStatus{}, Counts: countsOf(t.Stats())}
 	if err := t.Err(); err != nil {
-		s.Error = err.Error()
+		s.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
+	shift := t.shift()
 	for _, k := range t.Keys() {
 		s.Keys = append(s.Keys, KeyStatus{
 			Name:             hex.EncodeToString(k.Name[:]),
 			State:            k.State.String(),
-			NotBefore:        timeOrNull(k.NotBefore),
-			NotAfter:         timeOrNull(k.NotAfter),
-			DecryptUntil:     timeOrNull(k.DecryptUntil),
+			NotBefore:        timeOrNull(k.NotBefore, shift),
+			NotAfter:         timeOrNull(k.NotAfter, shift),
+			DecryptUntil:     timeOrNull(k.DecryptUntil, shift),
 			Issued:           k.Counts.Issued,
 			Renewed:          k.Counts.Renewed,
 			Accepted:         k.Counts.Accepted,
@@ -105,9 +107,21 @@ func countsOf(s stek.Stats) Counts {
 	}
 }
 
-func timeOrNull(t time.Time) *time.Time {
+// shift is what the wall clock has been set by since the table was made, if its
+// windows are meant by the boot clock, and by more than a second.
+func (t *Table) shift() time.Duration {
+	now := t.Now()
+	shift := time.Since(now.High).Round(time.Second)
+	if now.High != now.Low {
+		return 0
+	}
+	return shift
+}
+
+func timeOrNull(t time.Time, shift time.Duration) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
+	t = t.Add(shift)
 	return &t
 }

@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +22,11 @@ const CountsSuffix = ".counts"
 type Access struct {
 	Owner string      // name or number of a user; empty: who runs the agent
 	Group string      // name or number of a group; empty: that of the agent
-	Mode  os.FileMode // of the keys: at most 0640, which is the default
+	Mode  os.FileMode // of the keys: 0600 or 0640, which is the default
 }
+
+// ErrUsage: what was asked for cannot be, whatever the files are.
+var ErrUsage = errors.New("usage")
 
 // DefaultMode lets the owner write the keys, and the group read them.
 const DefaultMode os.FileMode = 0o640
@@ -40,113 +44,194 @@ func OpenFile(path string, access Access) (*stek.SharedTable, error) {
 }
 
 func openFile(path string, access Access) (*stek.SharedTable, error) {
-	if !filepath.IsAbs(path) {
-		return nil, errors.New("it must be an absolute path: servers open it from another folder")
-	}
-	if access.Mode == 0 {
-		access.Mode = DefaultMode
-	}
-	if access.Mode&^DefaultMode != 0 {
-		return nil, fmt.Errorf("mode %04o lets others at the keys: it is at most %04o", access.Mode, DefaultMode)
-	}
-	uid, gid, err := access.ids()
+	uid, gid, err := access.check(path)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := openInMemory(path)
+	keys, err := openInMemory(path, uid)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(keys.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	// A lock that only those have who may write: readers cannot keep an agent out.
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(keys.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
 		_ = keys.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 			return nil, errors.New("another agent writes to it")
 		}
 		return nil, fmt.Errorf("lock it: %w", err)
 	}
-	counts, err := openInMemory(path + CountsSuffix)
+	counts, err := openInMemory(path+CountsSuffix, uid)
 	if err != nil {
 		_ = keys.Close()
 		return nil, err
 	}
-	countsMode := access.Mode | access.Mode&0o040>>1
-	if err := errors.Join(give(keys, uid, gid, access.Mode), give(counts, uid, gid, countsMode)); err != nil {
-		_ = keys.Close()
-		_ = counts.Close()
+	shared, err := stek.SharedTableOf(keys, counts)
+	if err != nil {
 		return nil, err
 	}
-	return stek.SharedTableOf(keys, counts)
+	if err = give(keys, uid, gid, access.Mode); err == nil {
+		err = give(counts, uid, gid, access.Mode|access.Mode&0o040>>1)
+	}
+	if err != nil {
+		_ = shared.Close()
+		return nil, err
+	}
+	return shared, nil
 }
 
-// openInMemory opens or makes a file that others have not prepared.
-func openInMemory(path string) (*os.File, error) {
-	flags := os.O_RDWR | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
-	f, err := os.OpenFile(path, flags, 0o600)
+// check looks at what was asked for, and returns the numbers of owner and group,
+// -1 for none.
+func (a *Access) check(path string) (uid, gid int, err error) {
+	if a.Mode == 0 {
+		a.Mode = DefaultMode
+	}
+	switch {
+	case !filepath.IsAbs(path):
+		return 0, 0, fmt.Errorf("%w: it must be an absolute path, since servers open it from another folder", ErrUsage)
+	case strings.HasSuffix(path, CountsSuffix):
+		return 0, 0, fmt.Errorf("%w: %s is the end of the names of files with counts", ErrUsage, CountsSuffix)
+	case a.Mode&^DefaultMode != 0:
+		return 0, 0, fmt.Errorf("%w: mode %04o lets others at the keys, it is at most %04o", ErrUsage, a.Mode, DefaultMode)
+	case a.Mode&0o600 != 0o600:
+		return 0, 0, fmt.Errorf("%w: mode %04o keeps the agent from its own table, it is at least 0600", ErrUsage, a.Mode)
+	}
+	uid, err = number(a.Owner, func(name string) (string, error) {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return "", err
+		}
+		return u.Uid, nil
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("%w: owner: %w", ErrUsage, err)
+	}
+	gid, err = number(a.Group, func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			return "", err
+		}
+		return g.Gid, nil
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	return uid, gid, nil
+}
+
+// number is the number of a user or group that is given by number or by name.
+func number(name string, look func(string) (string, error)) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	if n, err := strconv.ParseUint(name, 10, 32); err == nil && n < 1<<32-1 {
+		return int(n), nil
+	}
+	digits, err := look(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(digits)
+}
+
+// Inherited is the table in two open memory files of this process. It seals them:
+// servers that map them from then on cannot write keys.
+func Inherited(keys, counts int) (*stek.SharedTable, error) {
+	files := []*os.File{os.NewFile(uintptr(keys), "keys"), os.NewFile(uintptr(counts), "counts")}
+	for _, f := range files {
+		if f == nil {
+			return nil, fmt.Errorf("%w: fd:%d,%d are not two open files", ErrUsage, keys, counts)
+		}
+		if err := checkInMemory(int(f.Fd())); err != nil {
+			return nil, fmt.Errorf("inherited %s: %w", f.Name(), err)
+		}
+	}
+	shared, err := stek.SharedTableOf(files[0], files[1])
 	if err != nil {
 		return nil, err
 	}
-	if err := check(f); err != nil {
+	if err := shared.Seal(); err != nil {
+		_ = shared.Close()
+		return nil, err
+	}
+	return shared, nil
+}
+
+// openInMemory opens or makes a file that nobody but root, this user and the
+// owner to be can have prepared.
+func openInMemory(path string, owner int) (*os.File, error) {
+	if err := checkFolder(filepath.Dir(path), owner); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFile(f, owner); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func check(f *os.File) error {
+func checkInMemory(fd int) error {
 	var system unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &system); err != nil {
+	if err := unix.Fstatfs(fd, &system); err != nil {
 		return fmt.Errorf("look at its file system: %w", err)
 	}
-	if system.Type != unix.TMPFS_MAGIC && system.Type != unix.RAMFS_MAGIC {
+	if system.Type != unix.TMPFS_MAGIC && system.Type != unix.RAMFS_MAGIC && system.Type != unix.SECRETMEM_MAGIC {
 		return errors.New("it is on a disk, where keys must not be: use a tmpfs, such as /run or /dev/shm")
 	}
+	return nil
+}
+
+func checkFolder(path string, owner int) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	if err := checkInMemory(int(folder.Fd())); err != nil {
+		return err
+	}
+	info, err := folder.Stat()
+	if err != nil {
+		return err
+	}
+	uid := int(info.Sys().(*syscall.Stat_t).Uid)
+	if !trusted(uid, owner) || (info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0) {
+		return fmt.Errorf("others may replace files in %s: it is to be root's or the table owner's, and writable by nobody else", path)
+	}
+	return nil
+}
+
+func trusted(uid, owner int) bool { return uid == 0 || uid == os.Geteuid() || uid == owner }
+
+func checkFile(f *os.File, owner int) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	status, ok := info.Sys().(*syscall.Stat_t)
-	if !info.Mode().IsRegular() || !ok || status.Nlink != 1 {
+	status := info.Sys().(*syscall.Stat_t)
+	if !info.Mode().IsRegular() || status.Nlink != 1 {
 		return errors.New("it is not a file of its own")
 	}
-	if uid := os.Geteuid(); int(status.Uid) != uid && uid != 0 {
-		return fmt.Errorf("it belongs to user %d, and this is user %d", status.Uid, uid)
+	if !trusted(int(status.Uid), owner) || info.Mode().Perm()&0o007 != 0 {
+		return fmt.Errorf("it was made by others: its owner is user %d and its mode %04o", status.Uid, info.Mode().Perm())
 	}
 	return nil
 }
 
 func give(f *os.File, uid, gid int, mode os.FileMode) error {
-	if uid >= 0 || gid >= 0 {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	status := info.Sys().(*syscall.Stat_t)
+	if (uid >= 0 && int(status.Uid) != uid) || (gid >= 0 && int(status.Gid) != gid) {
 		if err := f.Chown(uid, gid); err != nil {
 			return err
 		}
 	}
 	return f.Chmod(mode)
-}
-
-// ids are the numbers of owner and group, -1 for none.
-func (a Access) ids() (uid, gid int, err error) {
-	uid, gid = -1, -1
-	if a.Owner != "" {
-		if uid, err = strconv.Atoi(a.Owner); err != nil {
-			u, err := user.Lookup(a.Owner)
-			if err != nil {
-				return 0, 0, err
-			}
-			if uid, err = strconv.Atoi(u.Uid); err != nil {
-				return 0, 0, err
-			}
-		}
-	}
-	if a.Group != "" {
-		if gid, err = strconv.Atoi(a.Group); err != nil {
-			g, err := user.LookupGroup(a.Group)
-			if err != nil {
-				return 0, 0, err
-			}
-			if gid, err = strconv.Atoi(g.Gid); err != nil {
-				return 0, 0, err
-			}
-		}
-	}
-	return uid, gid, nil
 }

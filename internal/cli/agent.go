@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/go-stek/stek"
+	"github.com/go-stek/stek/backend"
 	"github.com/go-stek/stek/internal/agent"
 	"github.com/go-stek/stek/internal/backends"
 )
@@ -44,10 +45,11 @@ a tmpfs, which any number of servers map through ` + preloadName + `:
   LD_PRELOAD=/usr/lib/stek/` + preloadName + ` STEK_TABLE=PATH nginx
 
 When the agent is started again it goes on with the keys in the table. While it
-is away servers use those to the end of their windows. One server that shares no
-table with another needs a table of its own: give --table more than once, and
+is away servers use those to the end of their windows. Servers that are not to read
+one another's tickets need different tables: give --table more than once, and
 --store, --owner and --group as often, or once for all. With the memory store
-every table has keys of its own.
+every table has keys of its own. STEK_STORE and STEK_METRICS in the environment
+stand for --store and --metrics.
 
 PATH has the keys, and PATH.counts what servers count. Whoever may read PATH can
 read every session of the servers on it.`,
@@ -65,11 +67,11 @@ read every session of the servers on it.`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.tables, "table", nil, "path of a key table, on a tmpfs")
-	flags.StringArrayVar(&o.stores, "store", []string{"memory:"}, "where keys come from, such as 'memory:?rotation=6h&lifetime=6h'")
+	flags.StringArrayVar(&o.stores, "store", []string{fromEnvironment("STEK_STORE", "memory:")}, "where keys come from, such as 'memory:?rotation=6h&lifetime=6h'")
 	flags.StringArrayVar(&o.owners, "owner", nil, "user who owns the table (default: the one that runs the agent)")
 	flags.StringArrayVar(&o.groups, "group", nil, "group that may read the keys (default: that of the agent)")
 	flags.StringVar(&o.mode, "mode", "0640", "permissions of the table, in octal: at most 0640")
-	flags.StringVar(&o.metrics, "metrics", "", "serve metrics for Prometheus on this address, such as 127.0.0.1:9464")
+	flags.StringVar(&o.metrics, "metrics", fromEnvironment("STEK_METRICS", ""), "serve metrics for Prometheus on this address, such as 127.0.0.1:9464")
 	// How the library starts an agent for a server that has none.
 	flags.IntVar(&o.lifeline, "lifeline-fd", -1, "end when this pipe is closed")
 	flags.IntVar(&o.ready, "ready-fd", -1, "write the process number to this pipe when there are keys")
@@ -82,14 +84,14 @@ read every session of the servers on it.`,
 }
 
 func (o *agentOptions) run(version string, logger *slog.Logger) error {
+	ignoreBrokenPipe()
 	var lifeline *os.File
 	if o.lifeline >= 0 {
 		lifeline = os.NewFile(uintptr(o.lifeline), "lifeline")
 	}
-	ended := end(lifeline)
 	tables, err := o.open(logger)
 	if err != nil {
-		if uri := (*backends.URIError)(nil); errors.As(err, &uri) || errors.Is(err, errUsage) {
+		if errors.Is(err, agent.ErrUsage) || errors.As(err, new(*backends.URIError)) {
 			return &exitError{exitUsage, err}
 		}
 		return failed(err)
@@ -99,20 +101,24 @@ func (o *agentOptions) run(version string, logger *slog.Logger) error {
 			_ = t.Close()
 		}
 	}()
-	service, err := startService("agent", version, o.metrics, tables)
+	service, err := startService("agent", version, o.metrics, tables, logger)
 	if err != nil {
 		return failed(err)
 	}
 	defer service.close()
-	if lifeline != nil {
+	ended := end(lifeline, tables[0])
+	if o.ready >= 0 {
 		handover, err := agent.HandOver(tables[0].Shared, lifeline)
 		if err != nil {
 			return failed(err)
 		}
 		defer handover.Close()
+		if err := o.tellServer(handover.Name); err != nil {
+			return failed(err)
+		}
 	}
-	if err := o.tellReady(); err != nil {
-		return failed(err)
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		return failed(fmt.Errorf("tell the service manager that there are keys: %w", err))
 	}
 	for _, t := range tables {
 		logger.Info("serving ticket keys", "table", t.Name(), "keys", len(t.Keys()), "pid", os.Getpid())
@@ -122,43 +128,67 @@ func (o *agentOptions) run(version string, logger *slog.Logger) error {
 	return nil
 }
 
-var errUsage = errors.New("command line")
-
-// open opens every table, or none.
+// open opens every table, or none. It looks at all that was asked for before it
+// touches a file.
 func (o *agentOptions) open(logger *slog.Logger) (tables []*agent.Table, err error) {
-	defer func() {
-		if err != nil {
-			for _, t := range tables {
-				_ = t.Close()
-			}
-		}
-	}()
 	mode, err := strconv.ParseUint(o.mode, 8, 12)
 	if err != nil {
-		return nil, fmt.Errorf("%w: --mode %q is not an octal number such as 0640", errUsage, o.mode)
+		return nil, fmt.Errorf("%w: --mode %q is not an octal number such as 0640", agent.ErrUsage, o.mode)
 	}
 	for name, list := range map[string][]string{"store": o.stores, "owner": o.owners, "group": o.groups} {
 		if len(list) > 1 && len(list) != len(o.tables) {
-			return nil, fmt.Errorf("%w: --%s is given %d times and --table %d times: want as often, or once",
-				errUsage, name, len(list), len(o.tables))
+			return nil, fmt.Errorf("%w: %d of --%s and %d of --table: give as many, or one for all",
+				agent.ErrUsage, len(list), name, len(o.tables))
 		}
 	}
+	sources, err := o.sources()
+	if err != nil {
+		return nil, err
+	}
 	for i, path := range o.tables {
-		shared, name, err := openTable(path, agent.Access{
+		var shared *stek.SharedTable
+		shared, path, err = openTable(path, agent.Access{
 			Owner: pick(o.owners, i),
 			Group: pick(o.groups, i),
 			Mode:  fs.FileMode(mode),
 		})
 		if err != nil {
-			return tables, err
+			break
 		}
-		t, err := agent.Open(pick(o.stores, i), name, shared, logger)
-		if err != nil {
-			return tables, err
+		var t *agent.Table
+		source := sources[0]
+		sources = sources[1:] // it is taken over
+		if t, err = agent.Open(source, scheme(pick(o.stores, i)), path, shared, logger); err != nil {
+			break
 		}
 		tables = append(tables, t)
 	}
-	return tables, nil
+	if err == nil {
+		return tables, nil
+	}
+	for _, source := range sources {
+		_ = source.Close()
+	}
+	for _, t := range tables {
+		_ = t.Close()
+	}
+	return nil, err
+}
+
+// sources opens a store for each table.
+func (o *agentOptions) sources() ([]backend.Source, error) {
+	var sources []backend.Source
+	for i := range o.tables {
+		source, err := backends.Open(pick(o.stores, i))
+		if err != nil {
+			for _, s := range sources {
+				_ = s.Close()
+			}
+			return nil, err
+		}
+		sources = append(sources, source)
+	}
+	return sources, nil
 }
 
 // pick is what the i-th table has of a list that is for all, or one for each.
@@ -172,11 +202,20 @@ func pick(list []string, i int) string {
 	return list[i]
 }
 
+// fromEnvironment is a variable's value, or other if it is not set: a command line
+// is no place for a password that a URI may hold.
+func fromEnvironment(variable, other string) string {
+	if value := os.Getenv(variable); value != "" {
+		return value
+	}
+	return other
+}
+
 // openTable opens a path, or the two files of a table that were inherited.
 func openTable(path string, access agent.Access) (shared *stek.SharedTable, name string, err error) {
 	var keys, counts int
-	if n, _ := fmt.Sscanf(path, "fd:%d,%d", &keys, &counts); n == 2 {
-		shared, err = stek.SharedTableOf(os.NewFile(uintptr(keys), "keys"), os.NewFile(uintptr(counts), "counts"))
+	if n, _ := fmt.Sscanf(path, "fd:%d,%d", &keys, &counts); n == 2 && path == fmt.Sprintf("fd:%d,%d", keys, counts) {
+		shared, err = agent.Inherited(keys, counts)
 		return shared, "", err
 	}
 	shared, err = agent.OpenFile(path, access)
@@ -184,16 +223,16 @@ func openTable(path string, access agent.Access) (shared *stek.SharedTable, name
 }
 
 // end returns a channel that is closed when the agent is to end: at a signal, or
-// for the agent of one server when no process holds its lifeline any more. Then
+// for the agent of one server when no process of that server is left. Then
 // signals are ignored: they may be meant for all that the server started.
-func end(lifeline *os.File) <-chan struct{} {
+func end(lifeline *os.File, table *agent.Table) <-chan struct{} {
 	ended := make(chan struct{})
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	signal.Ignore(syscall.SIGHUP)
 	go func() {
 		if lifeline != nil {
-			await(lifeline)
+			await(lifeline, table)
 		} else {
 			<-signals
 		}
@@ -206,28 +245,29 @@ func end(lifeline *os.File) <-chan struct{} {
 // lifeline: a server that executes itself again asks for a new end.
 const lingering = 2 * time.Second
 
-// await returns when nobody has held the lifeline for a while.
-func await(lifeline *os.File) {
+// await returns when nobody has held the lifeline for a while, nor has the table
+// mapped, as a server has that closes all its files.
+func await(lifeline *os.File, table *agent.Table) {
 	for {
 		_, _ = io.Copy(io.Discard, lifeline)
 		time.Sleep(lingering)
 		held := []unix.PollFd{{Fd: int32(lifeline.Fd())}}
-		if _, err := unix.Poll(held, 0); err != nil || held[0].Revents&unix.POLLHUP != 0 {
+		if n, err := unix.Poll(held, 0); err != nil || n == 0 {
+			continue
+		}
+		if !table.IsMapped() {
 			return
 		}
 	}
 }
 
-// tellReady tells whoever started the agent that there are keys.
-func (o *agentOptions) tellReady() error {
-	if o.ready >= 0 {
-		// It stays open: the server sees by it that the agent is there.
-		if _, err := unix.Write(o.ready, []byte(strconv.Itoa(os.Getpid()))); err != nil {
-			return fmt.Errorf("tell the server that there are keys: %w", err)
-		}
-	}
-	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
-		return fmt.Errorf("tell the service manager that there are keys: %w", err)
+// tellServer tells the server that started this agent the name of its socket,
+// and so that there are keys.
+func (o *agentOptions) tellServer(socket string) error {
+	pipe := os.NewFile(uintptr(o.ready), "ready")
+	defer pipe.Close()
+	if _, err := io.WriteString(pipe, socket); err != nil {
+		return fmt.Errorf("tell the server that there are keys: %w", err)
 	}
 	return nil
 }

@@ -7,6 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -91,6 +94,16 @@ func failed(err error) error {
 	}
 	return &exitError{exitFailed, err}
 }
+
+// scheme is the part of a store's URI that tells the backend.
+func scheme(uri string) string {
+	name, _, _ := strings.Cut(uri, ":")
+	return name
+}
+
+// ignoreBrokenPipe keeps a process that is to live long from dying because
+// nobody reads its standard error. Programs that it starts are not touched.
+func ignoreBrokenPipe() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // newLogger writes lines of key=value to w. They hold no secret.
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {

@@ -170,6 +170,8 @@ func TestRunExitsAsTheServerDoes(t *testing.T) {
 		"not found":        {run("--", "no-such-server"), 127, `stek: exec: "no-such-server": executable file not found in $PATH`},
 		"no such path":     {run("--", "/no/such/server"), 127, `stek: exec: "/no/such/server": stat /no/such/server: no such file or directory`},
 		"not executable":   {run("--", notExecutable), 126, `stek: exec: "` + notExecutable + `": permission denied`},
+		"a wrong library":  {[]string{"run", "--preload", "/etc/passwd", "--", "true"}, 125, "stek: /etc/passwd is no library: bad magic number '[114 111 111 116]' in record at byte 0x0"},
+		"a long group":     {run("--name-group", strings.Repeat("x", 256), "--", "true"), 2, "stek: --name-group has 256 bytes, and may have 255"},
 		"no library":       {[]string{"run", "--preload", "/no/such.so", "--", "true"}, 125, "stek: libstek-preload.so is not in any of /no/such.so: give --preload"},
 		"no command":       {run(), 2, "stek: requires at least 1 arg(s), only received 0"},
 		"a store it lacks": {run("--store", "redis://x:secret@y", "--", "true"), 2, "stek: store URI redis:..., it does not begin with a backend's name: memory:"},
@@ -256,7 +258,7 @@ func TestServerGetsNoSecretAndItsOwnEnvironment(t *testing.T) {
 	library, err := filepath.Abs(preload)
 	require.NoError(t, err)
 	require.Contains(t, environ, "\nLD_PRELOAD="+library+":/usr/lib/x86_64-linux-gnu/libc.so.6\n")
-	require.Regexp(t, `\nSTEK_TABLE=fd:\d+,\d+@\d+\n`, environ)
+	require.Regexp(t, `\nSTEK_TABLE=fd:\d+,\d+@[0-9a-f]{16}\n`, environ)
 	require.Contains(t, environ, "\nSTEK_NAME_GROUP=one site\n")
 	require.Contains(t, environ, "\nSTEK_FORCE_TICKETS=1\n")
 	require.Contains(t, environ, "\nOTHER=kept\n")
@@ -299,7 +301,7 @@ func TestTablesOfOneAgentHaveKeysOfTheirOwn(t *testing.T) {
 	folder := tmpfs(t)
 	s := start(t, "agent", "--table", folder+"/web", "--table", folder+"/mail",
 		"--store", "memory:?rotation=1h", "--store", "memory:?rotation=2h",
-		"--group", "daemon", "--group", "mail", "--owner", "nobody", "--mode", "0440")
+		"--group", "daemon", "--group", "mail", "--owner", "nobody", "--mode", "0640")
 	s.await("table=.*/mail")
 	tables := statusOfProcess(t, s.Process.Pid).Tables
 	require.Len(t, tables, 2)
@@ -312,7 +314,7 @@ func TestTablesOfOneAgentHaveKeysOfTheirOwn(t *testing.T) {
 
 	out, err := exec.Command("stat", "-c", "%n %a %U %G", folder+"/web", folder+"/web.counts", folder+"/mail").Output()
 	require.NoError(t, err)
-	require.Equal(t, strings.ReplaceAll("FOLDER/web 440 nobody daemon\nFOLDER/web.counts 460 nobody daemon\nFOLDER/mail 440 nobody mail\n", "FOLDER", folder), string(out))
+	require.Equal(t, strings.ReplaceAll("FOLDER/web 640 nobody daemon\nFOLDER/web.counts 660 nobody daemon\nFOLDER/mail 640 nobody mail\n", "FOLDER", folder), string(out))
 }
 
 func TestAgentSaysWhatIsWrong(t *testing.T) {
@@ -327,14 +329,14 @@ func TestAgentSaysWhatIsWrong(t *testing.T) {
 	}{
 		"no table":        {nil, 2, `required flag(s) "table" not set`},
 		"a disk":          {[]string{"--table", disk}, 1, "table " + disk + ": it is on a disk, where keys must not be: use a tmpfs, such as /run or /dev/shm"},
-		"a relative path": {[]string{"--table", "x"}, 1, "table x: it must be an absolute path: servers open it from another folder"},
+		"a relative path": {[]string{"--table", "x"}, 2, "table x: usage: it must be an absolute path, since servers open it from another folder"},
 		"a link":          {[]string{"--table", link}, 1, "table " + link + ": open " + link + ": too many levels of symbolic links"},
-		"no folder":       {[]string{"--table", folder + "/no/table"}, 1, "table " + folder + "/no/table: open " + folder + "/no/table: no such file or directory"},
-		"a wide mode":     {[]string{"--table", folder + "/t", "--mode", "0644"}, 1, "table " + folder + "/t: mode 0644 lets others at the keys: it is at most 0640"},
-		"a bad mode":      {[]string{"--table", folder + "/t", "--mode", "rw"}, 2, `command line: --mode "rw" is not an octal number such as 0640`},
-		"no such group":   {[]string{"--table", folder + "/t", "--group", "no-such"}, 1, "table " + folder + "/t: group: unknown group no-such"},
-		"too many stores": {[]string{"--table", folder + "/t", "--store", "memory:", "--store", "memory:"}, 2, "command line: --store is given 2 times and --table 1 times: want as often, or once"},
-		"a bad store":     {[]string{"--table", folder + "/t", "--store", "file:/x"}, 2, "table " + folder + "/t: store URI file:..., it does not begin with a backend's name: memory:"},
+		"no folder":       {[]string{"--table", folder + "/no/table"}, 1, "table " + folder + "/no/table: open " + folder + "/no: no such file or directory"},
+		"a wide mode":     {[]string{"--table", folder + "/t", "--mode", "0644"}, 2, "table " + folder + "/t: usage: mode 0644 lets others at the keys, it is at most 0640"},
+		"a bad mode":      {[]string{"--table", folder + "/t", "--mode", "rw"}, 2, `usage: --mode "rw" is not an octal number such as 0640`},
+		"no such group":   {[]string{"--table", folder + "/t", "--group", "no-such"}, 2, "table " + folder + "/t: usage: group: unknown group no-such"},
+		"too many stores": {[]string{"--table", folder + "/t", "--store", "memory:", "--store", "memory:"}, 2, "usage: 2 of --store and 1 of --table: give as many, or one for all"},
+		"a bad store":     {[]string{"--table", folder + "/t", "--store", "file:/x"}, 2, "store URI file:..., it does not begin with a backend's name: memory:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := execute(t, append([]string{"agent"}, tt.args...)...)
@@ -343,11 +345,7 @@ func TestAgentSaysWhatIsWrong(t *testing.T) {
 			require.Equal(t, "stek: "+tt.says, strings.TrimSuffix(stderr, "\n"), "one line")
 		})
 	}
-	_, err := os.Stat(disk)
-	require.NoError(t, err) // empty; no key was written
-	content, err := os.ReadFile(disk)
-	require.NoError(t, err)
-	require.Empty(t, content)
+	require.NoFileExists(t, disk)
 }
 
 func TestStatusIsATableOfKeysAndCounts(t *testing.T) {
@@ -368,7 +366,7 @@ func TestStatusIsATableOfKeysAndCounts(t *testing.T) {
 
 	code, _, errs = execute(t, "status", "1")
 	require.Equal(t, 1, code)
-	require.Equal(t, "stek: ask process 1: no stek run or stek agent is running here\n", errs)
+	require.Equal(t, "stek: process 1: no stek run or stek agent is running here that answers this user\n", errs)
 	code, _, errs = execute(t, "status", "nginx")
 	require.Equal(t, 2, code)
 	require.Equal(t, "stek: \"nginx\" is not a process number\n", errs)
@@ -388,7 +386,7 @@ func TestStatusAnswersNobodyElse(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		require.Error(t, err)
 		require.Equal(t, 1, cmd.ProcessState.ExitCode())
-		require.Contains(t, string(out), "it answers root and its own user alone")
+		require.Contains(t, string(out), "no stek run or stek agent is running here that answers this user")
 	}
 	require.Len(t, statusOfProcess(t, s.Process.Pid).Tables[0].Keys, 1)
 }

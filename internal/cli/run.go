@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,9 @@ import (
 	"github.com/go-stek/stek/internal/backends"
 	"github.com/go-stek/stek/internal/supervise"
 )
+
+// longestGroup is the longest name group in bytes.
+const longestGroup = 255
 
 // preloadName is the library that is loaded into servers.
 const preloadName = "libstek-preload.so"
@@ -37,9 +41,10 @@ the server's parent: it forwards signals, reaps what is orphaned (so it can be
 the first process of a container), follows a server into the background, and
 exits as the server does.
 
-The server loads ` + preloadName + `. Programs that the server starts have the same
-environment, but not the keys. If this process is killed the server goes on with
-the keys it has, to the end of their windows; then it makes full handshakes.`,
+The server loads ` + preloadName + `. Once it serves, programs that it starts get
+the same environment, but not the keys, unless they serve TLS themselves. If this
+process is killed the server goes on with the keys it has, to the end of their
+windows; then it makes full handshakes.`,
 		Example: `  stek run -- nginx -g 'daemon off;'
   stek run --store 'memory:?rotation=1h&lifetime=2h' -- haproxy -W -f /etc/haproxy/haproxy.cfg
   stek run --metrics 127.0.0.1:9464 -- apachectl -D FOREGROUND`,
@@ -60,23 +65,29 @@ the keys it has, to the end of their windows; then it makes full handshakes.`,
 }
 
 func (o *runOptions) run(version string, argv []string, logger *slog.Logger) error {
+	ignoreBrokenPipe()
+	if len(o.nameGroup) > longestGroup {
+		return &exitError{exitUsage, fmt.Errorf("--name-group has %d bytes, and may have %d", len(o.nameGroup), longestGroup)}
+	}
 	preload, err := o.findPreload()
 	if err != nil {
 		return &exitError{exitRun, err}
 	}
+	source, err := backends.Open(o.store)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
 	shared, err := stek.NewSharedTable()
 	if err != nil {
+		_ = source.Close()
 		return &exitError{exitRun, err}
 	}
-	table, err := agent.Open(o.store, "", shared, logger)
+	table, err := agent.Open(source, scheme(o.store), "", shared, logger)
 	if err != nil {
-		if uri := (*backends.URIError)(nil); errors.As(err, &uri) {
-			return &exitError{exitUsage, err}
-		}
 		return &exitError{exitRun, err}
 	}
 	defer table.Close()
-	service, err := startService("run", version, o.metrics, []*agent.Table{table})
+	service, err := startService("run", version, o.metrics, []*agent.Table{table}, logger)
 	if err != nil {
 		return &exitError{exitRun, err}
 	}
@@ -89,7 +100,7 @@ func (o *runOptions) run(version string, argv []string, logger *slog.Logger) err
 	if o.force {
 		logger.Warn("session tickets are switched on even where the server's configuration has them off")
 	}
-	process, err := supervise.Start(argv, o.environ(preload, shared))
+	process, err := supervise.Start(argv, o.environ(preload, shared, handover.Name))
 	if err != nil {
 		if start := (*supervise.StartError)(nil); errors.As(err, &start) {
 			return &exitError{start.Code, err}
@@ -103,7 +114,7 @@ func (o *runOptions) run(version string, argv []string, logger *slog.Logger) err
 }
 
 // environ is that of this process, with what the library needs to know.
-func (o *runOptions) environ(preload string, shared *stek.SharedTable) []string {
+func (o *runOptions) environ(preload string, shared *stek.SharedTable, socket string) []string {
 	var environ []string
 	others := ""
 	for _, variable := range os.Environ() {
@@ -111,6 +122,8 @@ func (o *runOptions) environ(preload string, shared *stek.SharedTable) []string 
 		switch {
 		case name == "LD_PRELOAD":
 			others = ":" + value
+		case name == "STEK_NAME_GROUP" && o.nameGroup == "", name == "STEK_FORCE_TICKETS" && !o.force:
+			environ = append(environ, variable)
 		case strings.HasPrefix(name, "STEK_"):
 		default:
 			environ = append(environ, variable)
@@ -119,7 +132,7 @@ func (o *runOptions) environ(preload string, shared *stek.SharedTable) []string 
 	keys, counts := shared.Files()
 	environ = append(environ,
 		"LD_PRELOAD="+strings.TrimSuffix(preload+others, ":"),
-		fmt.Sprintf("STEK_TABLE=fd:%d,%d@%d", keys.Fd(), counts.Fd(), os.Getpid()))
+		fmt.Sprintf("STEK_TABLE=fd:%d,%d@%s", keys.Fd(), counts.Fd(), socket))
 	if o.nameGroup != "" {
 		environ = append(environ, "STEK_NAME_GROUP="+o.nameGroup)
 	}
@@ -146,14 +159,20 @@ func (o *runOptions) findPreload() (string, error) {
 		places = []string{o.preload}
 	}
 	for _, place := range places {
-		if place, err = filepath.Abs(place); err != nil {
+		place, err := filepath.Abs(place)
+		if err != nil {
 			return "", err
 		}
 		if strings.ContainsAny(place, ": ") {
 			return "", fmt.Errorf("%s: LD_PRELOAD takes no path with a colon or a space", place)
 		}
-		if _, err = os.Stat(place); err == nil {
+		library, err := elf.Open(place)
+		if err == nil {
+			_ = library.Close()
 			return place, nil
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("%s is no library: %w", place, err)
 		}
 	}
 	return "", fmt.Errorf("%s is not in any of %s: give --preload", preloadName, strings.Join(places, ", "))

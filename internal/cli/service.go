@@ -1,15 +1,19 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
-	"time"
+
+	"golang.org/x/net/netutil"
 
 	"github.com/go-stek/stek/internal/agent"
 	"github.com/go-stek/stek/internal/metrics"
 )
+
+// mostConnections is how many connections for metrics are open at a time.
+const mostConnections = 64
 
 // A service answers stek status, and Prometheus if an address is given.
 type service struct {
@@ -17,8 +21,8 @@ type service struct {
 	metrics *http.Server // or nil
 }
 
-func startService(command, version, address string, tables []*agent.Table) (*service, error) {
-	control, err := agent.Serve(command, version, tables)
+func startService(command, version, address string, tables []*agent.Table, logger *slog.Logger) (*service, error) {
+	control, err := agent.Serve(command, version, tables, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -37,15 +41,14 @@ func startService(command, version, address string, tables []*agent.Table) (*ser
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics.Handler(func() []metrics.Table { return measured }, version))
-	s.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = s.metrics.Serve(listener) }()
+	s.metrics = agent.NewServer(mux, logger)
+	go func() { _ = s.metrics.Serve(netutil.LimitListener(listener, mostConnections)) }()
 	return s, nil
 }
 
 func (s *service) close() {
-	err := s.control.Close()
+	_ = s.control.Close()
 	if s.metrics != nil {
-		err = errors.Join(err, s.metrics.Close())
+		_ = s.metrics.Close()
 	}
-	_ = err // nothing is lost
 }

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -27,14 +29,27 @@ as. Times are in local time; no secret is shown.`,
   stek status --json 4711`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			all, err := statusOf(cmd.Context(), args)
+			peers, err := peersOf(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
+			all := []agent.Status{}
+			failure := each(cmd, peers, func(p agent.Peer) error {
+				status, err := p.Status(cmd.Context())
+				if err == nil {
+					all = append(all, status)
+				}
+				return err
+			})
 			if asJSON {
-				return failed(json.NewEncoder(cmd.OutOrStdout()).Encode(map[string][]agent.Status{"agents": all}))
+				err = json.NewEncoder(cmd.OutOrStdout()).Encode(map[string][]agent.Status{"agents": all})
+			} else {
+				err = writeStatus(cmd.OutOrStdout(), all, time.Now())
 			}
-			return failed(writeStatus(cmd.OutOrStdout(), all, time.Now()))
+			if err != nil {
+				return failed(err)
+			}
+			return failure
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -51,49 +66,47 @@ ticket lifetime more. The schedule goes on from here.`,
 		Example: `  stek rotate`,
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			pids, err := processes(args)
-			for i := 0; err == nil && i < len(pids); i++ {
-				err = failed(agent.RotateIn(cmd.Context(), pids[i]))
+			peers, err := peersOf(cmd.Context(), args)
+			if err != nil {
+				return err
 			}
-			return err
+			return each(cmd, peers, func(p agent.Peer) error { return p.Rotate(cmd.Context()) })
 		},
 	}
 }
 
-// processes are the ones that args names, or all that are running.
-func processes(args []string) ([]int, error) {
+// peersOf are the process that args names, or all that answer.
+func peersOf(ctx context.Context, args []string) ([]agent.Peer, error) {
+	pid := 0
 	if len(args) == 1 {
-		pid, err := strconv.Atoi(args[0])
-		if err != nil || pid <= 0 {
+		var err error
+		if pid, err = strconv.Atoi(args[0]); err != nil || pid <= 0 {
 			return nil, &exitError{exitUsage, fmt.Errorf("%q is not a process number", args[0])}
 		}
-		return []int{pid}, nil
 	}
-	pids, err := agent.Running()
-	if err == nil && len(pids) == 0 {
-		err = agent.ErrNoAgent
+	peers, err := agent.Peers(ctx, pid)
+	if errors.Is(err, agent.ErrNoAgent) && pid != 0 {
+		err = fmt.Errorf("process %d: %w", pid, err)
 	}
-	return pids, failed(err)
+	return peers, failed(err)
 }
 
-func statusOf(ctx context.Context, args []string) ([]agent.Status, error) {
-	pids, err := processes(args)
-	if err != nil {
-		return nil, err
-	}
-	all := []agent.Status{}
-	for _, pid := range pids {
-		status, err := agent.StatusOf(ctx, pid)
-		if err != nil {
-			return nil, failed(err)
+// each does something with every process: one that fails does not keep the others
+// from it.
+func each(cmd *cobra.Command, peers []agent.Peer, do func(agent.Peer) error) error {
+	var failure error
+	for _, p := range peers {
+		if err := do(p); err != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "stek:", err)
+			failure = &exitError{code: exitFailed}
 		}
-		all = append(all, status)
 	}
-	return all, nil
+	return failure
 }
 
 func writeStatus(out io.Writer, all []agent.Status, now time.Time) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var text bytes.Buffer
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for i, s := range all {
 		if i > 0 {
 			fmt.Fprintln(w)
@@ -103,7 +116,12 @@ func writeStatus(out io.Writer, all []agent.Status, now time.Time) error {
 			writeTable(w, t, now)
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	// What another user's process says of itself may be meant for a terminal.
+	_, err := io.WriteString(out, agent.Printable(text.String()))
+	return err
 }
 
 func writeTable(w io.Writer, t agent.TableStatus, now time.Time) {

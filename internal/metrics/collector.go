@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -37,7 +36,7 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 		seen[name] = true
 		collectStatistics(metrics, name, table.Stats())
 		collectHealth(metrics, name, table.Err())
-		collectKeys(metrics, name, table.Keys(), time.Now())
+		collectKeys(metrics, name, table.Keys(), table.Now().High)
 	}
 }
 

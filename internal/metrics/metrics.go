@@ -13,7 +13,7 @@
 //     splits it, so that its sum is what got a full handshake for want of a key.
 //
 // Counts are those of [stek.Stats] and [stek.KeyCounts]. Ages and times to go
-// are gauges by the host's clock, and missing where the answer would be no
+// are gauges by the clock of the keys' windows, and missing where the answer would be no
 // number: there is no such key, or its window has no such end.
 package metrics
 
@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/go-stek/stek"
+	"github.com/go-stek/stek/ticketkey"
 )
 
 // A Table is a keystore and the name that it has in metrics. Its methods are
@@ -35,6 +36,7 @@ type Table interface {
 	Stats() stek.Stats
 	Keys() []stek.KeyInfo
 	Err() error
+	Now() ticketkey.Now
 }
 
 // mostScrapes is how many scrapes are answered at once; more get status 503.

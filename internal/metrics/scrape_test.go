@@ -4,6 +4,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/go-stek/stek"
 	"github.com/go-stek/stek/backend/memory"
 	"github.com/go-stek/stek/internal/metrics"
+	"github.com/go-stek/stek/ticketkey"
 )
 
 // A keystore is a real one with a name.
@@ -45,6 +47,7 @@ func (s state) Name() string         { return s.name }
 func (s state) Stats() stek.Stats    { return s.stats }
 func (s state) Keys() []stek.KeyInfo { return s.keys }
 func (s state) Err() error           { return s.err }
+func (s state) Now() ticketkey.Now   { return ticketkey.At(time.Now()) }
 
 // these is the function that returns tables.
 func these(tables ...metrics.Table) func() []metrics.Table {

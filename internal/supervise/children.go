@@ -1,49 +1,35 @@
 package supervise
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
 )
 
-// oldestChild is the child of this process that started first: the server, if it
-// has gone into the background. 0 if there is none.
-func oldestChild() int {
-	oldest, begun := 0, uint64(0)
+// children are the children of this process.
+func children() []int {
+	var found []int
 	folders, _ := os.ReadDir("/proc")
 	for _, folder := range folders {
 		pid, err := strconv.Atoi(folder.Name())
-		if err != nil {
-			continue
-		}
-		parent, start, ok := lineage(pid)
-		if ok && parent == os.Getpid() && (oldest == 0 || start < begun) {
-			oldest, begun = pid, start
+		if err == nil && parentOf(pid) == os.Getpid() {
+			found = append(found, pid)
 		}
 	}
-	return oldest
+	return found
 }
 
-// lineage reads the parent of a process and when it started (proc_pid_stat(5)).
-func lineage(pid int) (parent int, start uint64, ok bool) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// parentOf is the parent of a process (proc_pid_stat(5)), 0 if it has ended.
+func parentOf(pid int) int {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, 0, false
+		return 0
 	}
 	// The name of the program, in brackets, may hold anything.
-	_, rest, found := strings.Cut(string(stat), ") ")
-	if last := strings.LastIndex(string(stat), ") "); found {
-		rest = string(stat)[last+2:]
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	if len(fields) < 2 {
+		return 0
 	}
-	fields := strings.Fields(rest)
-	if len(fields) < 20 || fields[0] == "Z" {
-		return 0, 0, false
-	}
-	parent, err = strconv.Atoi(fields[1])
-	if err != nil {
-		return 0, 0, false
-	}
-	start, err = strconv.ParseUint(fields[19], 10, 64)
-	return parent, start, err == nil
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
 }

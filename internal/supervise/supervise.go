@@ -42,12 +42,11 @@ const lastGrace = 5 * time.Second
 
 // A Process is the command and all that is orphaned below this process.
 type Process struct {
-	main    int // the server: the command, or what took its place in the background
+	main    int // the command; 0 once it has ended, and a server lives on in the background
 	status  syscall.WaitStatus
 	signals chan os.Signal
 	died    chan os.Signal
 	ending  bool // a signal to end was forwarded
-	tty     bool // the terminal sends signals to the server too
 }
 
 // Start starts argv with environ. Descriptors of this process without
@@ -65,7 +64,7 @@ func Start(argv, environ []string) (*Process, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become the parent of orphans: %w", err)
 	}
-	p := &Process{signals: make(chan os.Signal, 64), died: make(chan os.Signal, 1), tty: inForeground()}
+	p := &Process{signals: make(chan os.Signal, 64), died: make(chan os.Signal, 1)}
 	signal.Notify(p.died, syscall.SIGCHLD)
 	signal.Notify(p.signals, forwarded()...)
 	child, err := os.StartProcess(path, argv, &os.ProcAttr{
@@ -82,6 +81,7 @@ func Start(argv, environ []string) (*Process, error) {
 
 // forwarded is every signal that is meant for the server: not those that are
 // about this process alone, nor those that it was told to ignore, as by nohup(1).
+// The first three real-time signals are the C library's, and cannot be caught.
 func forwarded() []os.Signal {
 	own := []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG,
 		syscall.SIGPIPE, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGSEGV, syscall.SIGBUS,
@@ -95,13 +95,10 @@ func forwarded() []os.Signal {
 	return all
 }
 
-// PID is the process that is the server now.
-func (p *Process) PID() int { return p.main }
-
 // Wait returns when the server has ended, with the exit code that a shell gives:
 // its own, or 128 and the number of the signal that killed it. A server that
-// goes into the background lives on in a child of its own, which becomes a child
-// of this process, and is followed.
+// goes into the background lives on in a child that becomes one of this process:
+// Wait returns when the last child has ended.
 func (p *Process) Wait() int {
 	var grace <-chan time.Time
 	for {
@@ -110,15 +107,14 @@ func (p *Process) Wait() int {
 			p.forward(s.(syscall.Signal))
 		case <-p.died:
 			mainEnded, childrenLeft := p.reap()
-			switch {
-			case !childrenLeft:
+			if !childrenLeft || (mainEnded && exitCode(p.status) != 0) {
 				return exitCode(p.status)
-			case mainEnded && exitCode(p.status) != 0:
-				return exitCode(p.status)
-			case mainEnded && p.ending && grace == nil:
-				grace = time.After(lastGrace)
-			case mainEnded:
-				p.main = oldestChild()
+			}
+			if mainEnded {
+				p.main = 0
+				if p.ending {
+					grace = time.After(lastGrace)
+				}
 			}
 		case <-grace:
 			return exitCode(p.status)
@@ -140,22 +136,45 @@ func (p *Process) reap() (mainEnded, childrenLeft bool) {
 			return mainEnded, true
 		case pid == p.main:
 			p.status, mainEnded = status, true
+		case p.main == 0: // in the background any child may be the server
+			p.status = status
 		}
 	}
 }
 
-// forward sends s to the server. What the keyboard sends reaches it anyway.
+// forward sends s to the command, or to every child if there is only a server in
+// the background. In the foreground of a terminal the keyboard's signals reach the
+// server anyway; but the first process of a session, as in a container, may get
+// them from elsewhere.
 func (p *Process) forward(s syscall.Signal) {
 	switch s {
 	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT:
 		p.ending = true
 	}
-	if p.tty && (s == syscall.SIGINT || s == syscall.SIGQUIT || s == syscall.SIGTSTP || s == syscall.SIGWINCH) {
+	if keyboard(s) && inForeground() {
+		if s == syscall.SIGTSTP {
+			p.stop()
+		}
 		return
 	}
-	if p.main > 0 {
-		_ = syscall.Kill(p.main, s)
+	targets := []int{p.main}
+	if p.main == 0 {
+		targets = children()
 	}
+	for _, pid := range targets {
+		_ = syscall.Kill(pid, s)
+	}
+}
+
+func keyboard(s syscall.Signal) bool {
+	return s == syscall.SIGINT || s == syscall.SIGQUIT || s == syscall.SIGTSTP || s == syscall.SIGWINCH
+}
+
+// stop stops this process as the server has been, until both are continued.
+func (p *Process) stop() {
+	signal.Reset(syscall.SIGTSTP)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGTSTP)
+	signal.Notify(p.signals, syscall.SIGTSTP)
 }
 
 func exitCode(status syscall.WaitStatus) int {
@@ -165,8 +184,12 @@ func exitCode(status syscall.WaitStatus) int {
 	return status.ExitStatus()
 }
 
-// inForeground reports whether this process is in the foreground of a terminal.
+// inForeground reports whether this process is in the foreground of a terminal,
+// whose session another process leads.
 func inForeground() bool {
+	if session, err := unix.Getsid(0); err != nil || session == os.Getpid() {
+		return false
+	}
 	tty, err := os.Open("/dev/tty")
 	if err != nil {
 		return false

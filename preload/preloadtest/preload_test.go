@@ -230,7 +230,7 @@ func TestForkedChildrenServeAndHandNoKeysOn(t *testing.T) {
 			requireNoError(t, r)
 			words, _ := visits(t, r.stdout)
 			require.Equal(t, []string{"New", "Reused"}, words)
-			require.Contains(t, r.stdout, "parent has 2 files of tables\n")
+			require.Contains(t, r.stdout, "parent has 0 files of tables\n", "it has them mapped")
 			require.Contains(t, r.stdout, "child has 0 files of tables\n")
 		})
 	}
@@ -287,6 +287,49 @@ func TestTableThatIsCutOffIsNoFaultOfTheServer(t *testing.T) {
 func TestFaultOfTheServerStillEndsIt(t *testing.T) {
 	r := withTable(t, agent(t), "dies-of-bus-error")
 	require.Equal(t, -int(syscall.SIGBUS), r.code, r.stderr)
+}
+
+func TestHandlersOfTheServerDoAsWithoutStek(t *testing.T) {
+	for name, tt := range map[string]struct {
+		code int
+		says string
+	}{
+		"jumps-out":   {0, "caught 3\n"},
+		"ignores":     {0, "alive\n"},
+		"is-sent-one": {-int(syscall.SIGBUS), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			alone := start(t, nil, host(t), name)
+			with := withTable(t, agent(t), name)
+			for _, r := range []result{alone, with} {
+				require.Equal(t, tt.code, r.code, r.stderr)
+				require.Contains(t, r.stdout, tt.says)
+			}
+		})
+	}
+}
+
+func TestServerCannotWriteKeys(t *testing.T) {
+	table := agent(t)
+	for name, r := range map[string]result{
+		"bare": bare(t, "cannot-write-keys"),
+		"path": withTable(t, table, "cannot-write-keys", table),
+	} {
+		t.Run(name, func(t *testing.T) {
+			requireNoError(t, r)
+			require.Equal(t, "1 refused\n", r.stdout)
+		})
+	}
+}
+
+func TestServerThatClosesAllFilesKeepsItsOwn(t *testing.T) {
+	for way, try := range map[string]func(*testing.T, ...string) result{"run": run, "bare": bare} {
+		t.Run(way, func(t *testing.T) {
+			r := try(t, "closes-all")
+			requireNoError(t, r)
+			require.Contains(t, r.stdout, "its own files are as they were\n")
+		})
+	}
 }
 
 func TestContextsDoNotLeak(t *testing.T) {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/hmac.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -255,6 +256,110 @@ static void dies_of_bus_error(void)
     printf("%d\n", *(volatile char *)page);
 }
 
+/* faults makes a page whose reading is a fault. */
+static volatile char *faults(void)
+{
+    void *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, memfd_create("own", 0), 0);
+
+    CHECK(page != MAP_FAILED);
+    return page;
+}
+
+static sigjmp_buf before_fault;
+
+static void jump(int number)
+{
+    (void)number;
+    siglongjmp(before_fault, 1);
+}
+
+/* jumps_out leaves its handler as some servers do, again and again. */
+static void jumps_out(void)
+{
+    volatile char *page = faults();
+    volatile int caught = 0;
+    SSL_CTX *server;
+
+    signal(SIGBUS, jump);
+    server = new_server();
+    two_visits(server);
+    for (volatile int i = 0; i < 3; i++) {
+        if (sigsetjmp(before_fault, 1) == 0)
+            CHECK(*page == 1);
+        else
+            caught++;
+    }
+    printf("caught %d\n", caught);
+    SSL_CTX_free(server);
+}
+
+/* ignores has said that a SIGBUS that is sent is nothing to it. */
+static void ignores(void)
+{
+    signal(SIGBUS, SIG_IGN);
+    serve();
+    for (int i = 0; i < 3; i++)
+        raise(SIGBUS);
+    printf("alive\n");
+}
+
+static void is_sent_one(void)
+{
+    serve();
+    raise(SIGBUS);
+    printf("alive\n");
+}
+
+/* cannot_write_keys asks the kernel for what a worker that is taken over would. */
+static void cannot_write_keys(const char *table)
+{
+    SSL_CTX *server = new_server();
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[512];
+    int found = 0;
+
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        unsigned long begin, end;
+
+        line[strcspn(line, "\n")] = '\0';
+        if (strstr(line, "memfd:stek-keys") == NULL &&
+            (*table == '\0' || strcmp(line + strlen(line) - strlen(table), table) != 0))
+            continue;
+        found++;
+        CHECK(sscanf(line, "%lx-%lx", &begin, &end) == 2);
+        CHECK(mprotect((void *)begin, end - begin, PROT_READ | PROT_WRITE) == -1);
+    }
+    fclose(maps);
+    printf("%d refused\n", found);
+    SSL_CTX_free(server);
+}
+
+/* closes_all closes what it inherited, as daemons do, and uses the numbers. */
+static void closes_all(void)
+{
+    int own[40], status;
+    SSL_CTX *server;
+
+    for (int fd = 3; fd < 256; fd++)
+        close(fd);
+    for (int i = 0; i < 40; i++)
+        own[i] = memfd_create("own", 0);
+    server = new_server();
+    two_visits(server);
+    if (fork() == 0) {
+        for (int i = 0; i < 40; i++)
+            if (write(own[i], "x", 1) != 1)
+                _exit(1);
+        _exit(0);
+    }
+    CHECK(wait(&status) > 0 && status == 0);
+    for (int i = 0; i < 40; i++)
+        CHECK(lseek(own[i], 0, SEEK_END) == 1);
+    printf("its own files are as they were\n");
+    SSL_CTX_free(server);
+}
+
 /* ---- contexts by the thousand ---- */
 
 static long resident(void)
@@ -310,6 +415,11 @@ int main(int argc, char **argv)
     DO("no-child", no_child())
     DO("cut-off", cut_off(argc > 2 ? argv[2] : ""))
     DO("dies-of-bus-error", dies_of_bus_error())
+    DO("jumps-out", jumps_out())
+    DO("ignores", ignores())
+    DO("is-sent-one", is_sent_one())
+    DO("cannot-write-keys", cannot_write_keys(argc > 2 ? argv[2] : ""))
+    DO("closes-all", closes_all())
     DO("many-contexts", many_contexts())
     DO("client-only", client_only())
     fprintf(stderr, "host: what is \"%s\"?\n", what);

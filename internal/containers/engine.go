@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// label is on whatever this program makes, with the number of its process: by
+// it things are found again and removed.
+const label = "io.github.go-stek.test"
+
+func mark() string { return fmt.Sprintf("%s=%d", label, os.Getpid()) }
+
+// engineAnswers returns an error if there is no Docker engine to talk to.
+func engineAnswers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if _, err := exec.LookPath("docker"); err != nil {
+		return errors.New("the command docker is not installed")
+	}
+	_, err := docker(ctx, "version", "--format", "{{.Server.Version}}")
+	return err
+}
+
+// docker runs a command of docker's and returns what it prints on its standard
+// output. The error has the end of what it printed on both.
+func docker(ctx context.Context, args ...string) (string, error) {
+	return command(ctx, nil, "docker", args...)
+}
+
+func command(ctx context.Context, environ []string, name string, args ...string) (string, error) {
+	var stdout, all bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), environ...)
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, &all), &all
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, lastLines(all.String(), 60))
+	}
+	return stdout.String(), nil
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// removeEverything removes what this process has left: containers, networks,
+// volumes, and images that a newer one has replaced. Images with a name stay:
+// their layers are the cache of the next run.
+func removeEverything() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	for _, kind := range []struct{ list, remove []string }{
+		{[]string{"ps", "-aq"}, []string{"rm", "-fv"}},
+		{[]string{"network", "ls", "-q"}, []string{"network", "rm"}},
+		{[]string{"volume", "ls", "-q"}, []string{"volume", "rm"}},
+	} {
+		out, err := docker(ctx, append(kind.list, "--filter", "label="+mark())...)
+		if names := strings.Fields(out); err == nil && len(names) > 0 {
+			_, err = docker(ctx, append(kind.remove, names...)...)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "containers:", err)
+		}
+	}
+	if _, err := docker(ctx, "image", "prune", "-f", "--filter", "label="+label+"=image"); err != nil {
+		fmt.Fprintln(os.Stderr, "containers:", err)
+	}
+}
+
+// removeImages removes the images that this program has made, and so their
+// layers. Debian's stay.
+func removeImages(ctx context.Context) error {
+	out, err := docker(ctx, "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "label="+label+"=image")
+	if names := strings.Fields(out); err == nil && len(names) > 0 {
+		_, err = docker(ctx, append([]string{"rmi"}, names...)...)
+	}
+	return err
+}

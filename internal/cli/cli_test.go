@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -389,6 +390,129 @@ func TestStatusAnswersNobodyElse(t *testing.T) {
 		require.Contains(t, string(out), "no stek run or stek agent is running here that answers this user")
 	}
 	require.Len(t, statusOfProcess(t, s.Process.Pid).Tables[0].Keys, 1)
+}
+
+func TestProcessThatDoesNotAnswerHidesNoOther(t *testing.T) {
+	silent, err := net.Listen("unix", "@stek/0123456789abcdef")
+	require.NoError(t, err)
+	defer silent.Close()
+	s := start(t, "agent", "--table", filepath.Join(tmpfs(t), "table"))
+	s.await("serving ticket keys")
+	for _, verb := range []string{"status", "rotate"} {
+		code, out, errs := execute(t, verb)
+		require.Equal(t, 1, code)
+		require.Contains(t, errs, fmt.Sprintf("process %d: ", os.Getpid()), verb)
+		if verb == "status" {
+			require.Contains(t, out, fmt.Sprintf("process %d\n", s.Process.Pid))
+		}
+	}
+	require.Len(t, statusOfProcess(t, s.Process.Pid).Tables[0].Keys, 2, "rotated")
+}
+
+func TestWhatAProcessSaysIsNoCommandToTheTerminal(t *testing.T) {
+	require.Equal(t, "a?b\nc??d", agent.Printable("a\x1bb\nc\x07\u009bd"))
+}
+
+// In a pod several containers have one network namespace, and each has a first
+// process.
+func TestSameProcessNumbersInOneNetworkNamespaceAreNoTrouble(t *testing.T) {
+	for range 2 {
+		args := append([]string{"--pid", "--fork", "--mount-proc", "--kill-child", os.Args[0]},
+			run("--", "sh", "-c", "echo serving; exec sleep 60")...)
+		cmd := exec.Command("unshare", args...)
+		cmd.Env = append(os.Environ(), beStek)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+		line := make([]byte, 8)
+		_, err = io.ReadFull(out, line)
+		require.NoError(t, err)
+		require.Equal(t, "serving\n", string(line))
+	}
+}
+
+func TestServerInTheBackgroundIsFoundAmongOthers(t *testing.T) {
+	s := start(t, run("--", "sh", "-c",
+		`(trap '' TERM; exec sleep 2) & setsid sh -c "trap 'echo told; exit 7' TERM; echo daemon; while :; do sleep 0.02; done" & exit 0`)...)
+	s.await("daemon")
+	time.Sleep(100 * time.Millisecond)
+	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
+	s.await("told")
+	s.code()
+}
+
+func TestAgentLivesOnWhenNobodyReadsWhatItSays(t *testing.T) {
+	path := filepath.Join(tmpfs(t), "table")
+	cmd := command(t, "agent", "--table", path)
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	cmd.Stderr = write
+	require.NoError(t, read.Close())
+	require.NoError(t, cmd.Start())
+	require.NoError(t, write.Close())
+	eventually(t, "it serves", func() bool { code, _, _ := execute(t, "status", fmt.Sprint(cmd.Process.Pid)); return code == 0 })
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait())
+}
+
+func TestAgentRefusesWhatOthersPrepared(t *testing.T) {
+	folder := tmpfs(t)
+	make := func(name string, mode os.FileMode, uid int) string {
+		path := filepath.Join(folder, name)
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+		require.NoError(t, os.Chmod(path, mode))
+		require.NoError(t, os.Chown(path, uid, uid))
+		return path
+	}
+	open := filepath.Join(folder, "open")
+	require.NoError(t, os.Mkdir(open, 0o777))
+	require.NoError(t, os.Chmod(open, 0o777))
+	foreign := filepath.Join(folder, "foreign")
+	require.NoError(t, os.Mkdir(foreign, 0o755))
+	require.NoError(t, os.Chown(foreign, 65534, 65534))
+	text := filepath.Join(folder, "text")
+	require.NoError(t, os.WriteFile(text, bytes.Repeat([]byte("text "), 10000), 0o600))
+	for path, says := range map[string]string{
+		make("of-another", 0o600, 65534): "it was made by others: its owner is user 65534 and its mode 0600",
+		make("for-all", 0o606, 0):        "it was made by others: its owner is user 0 and its mode 0606",
+		open + "/table":                  "others may replace files in " + open + ": it is to be root's or the table owner's, and writable by nobody else",
+		foreign + "/table":               "others may replace files in " + foreign + ": it is to be root's or the table owner's, and writable by nobody else",
+		text:                             text + ": it holds something else than a key table: remove it, or choose another path",
+	} {
+		code, _, errs := execute(t, "agent", "--table", path)
+		require.Equal(t, 1, code)
+		require.Equal(t, "stek: table "+path+": "+says+"\n", errs)
+	}
+}
+
+func TestServerInTheTableGroupCannotEndTheAgent(t *testing.T) {
+	path := filepath.Join(tmpfs(t), "table")
+	s := start(t, "agent", "--table", path)
+	s.await("serving ticket keys")
+	for range 20 {
+		require.NoError(t, os.Truncate(path+".counts", 0))
+		require.Len(t, statusOfProcess(t, s.Process.Pid).Tables, 1)
+	}
+}
+
+func TestTableWithoutRoomIsALineAndNoCrash(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, syscall.Mount("stek", folder, "tmpfs", 0, "size=16k,mode=755"))
+	defer syscall.Unmount(folder, 0)
+	path := filepath.Join(folder, "table")
+	code, _, errs := execute(t, "agent", "--table", path)
+	require.Equal(t, 1, code)
+	require.Equal(t, "stek: table "+path+": map "+path+": no space left on device\n", errs)
+}
+
+func TestRemovedTableIsReported(t *testing.T) {
+	path := filepath.Join(tmpfs(t), "table")
+	s := start(t, "agent", "--table", path)
+	s.await("serving ticket keys")
+	require.Empty(t, statusOfProcess(t, s.Process.Pid).Tables[0].Error)
+	require.NoError(t, os.Remove(path))
+	require.Contains(t, statusOfProcess(t, s.Process.Pid).Tables[0].Error, "its file was removed or replaced")
 }
 
 func TestMetricsAreServed(t *testing.T) {

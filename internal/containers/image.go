@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"sync"
 )
+
+// versionPattern finds the first thing that looks like a version.
+var versionPattern = regexp.MustCompile(`\d+\.\d+(\.\d+)*[a-z]?`)
 
 // userImage is the image that people take, and that the servers' images take
 // stek from.
@@ -16,6 +20,8 @@ type Image struct {
 	Folder string // below docker/
 	Suite  string // of Debian; experimental is a suite too
 	Args   []string
+
+	version string // of the program that the image is about, once it is known
 
 	once sync.Once
 	err  error

@@ -152,8 +152,8 @@ func (p *Process) forward(s syscall.Signal) {
 		p.ending = true
 	}
 	if keyboard(s) && inForeground() {
-		if s == syscall.SIGTSTP {
-			p.stop()
+		if s == syscall.SIGTSTP { // the shell waits for this process to stop, too
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 		}
 		return
 	}
@@ -168,13 +168,6 @@ func (p *Process) forward(s syscall.Signal) {
 
 func keyboard(s syscall.Signal) bool {
 	return s == syscall.SIGINT || s == syscall.SIGQUIT || s == syscall.SIGTSTP || s == syscall.SIGWINCH
-}
-
-// stop stops this process as the server has been, until both are continued.
-func (p *Process) stop() {
-	signal.Reset(syscall.SIGTSTP)
-	_ = syscall.Kill(os.Getpid(), syscall.SIGTSTP)
-	signal.Notify(p.signals, syscall.SIGTSTP)
 }
 
 func exitCode(status syscall.WaitStatus) int {

@@ -28,6 +28,9 @@ way.`,
   stek doctor 4711`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if library, err := (&runOptions{}).findPreload(); err == nil {
+				doctor.Preload = library
+			}
 			report, err := examine(cmd, args)
 			if err != nil {
 				return err

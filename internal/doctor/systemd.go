@@ -6,12 +6,16 @@ import (
 	"strings"
 )
 
+// Preload is where the library is installed that servers are to load. Whoever
+// changes it does so before any report is made.
+var Preload = "/usr/lib/stek/libstek-preload.so"
+
 // dropIn is what to type and to write so that systemd starts unit with the
 // preload.
 func dropIn(unit string) string {
 	return "systemctl edit " + unit + "\n" +
 		"[Service]\n" +
-		"Environment=LD_PRELOAD=/usr/lib/stek/libstek-preload.so\n" +
+		"Environment=LD_PRELOAD=" + Preload + "\n" +
 		"Environment=STEK_TABLE=/run/stek/table"
 }
 

@@ -6,23 +6,14 @@
  * without this library, but for one line on its standard error.
  */
 #define _GNU_SOURCE
-#include "agent.h"
-#include "guard.h"
 #include "next.h"
-#include "receive.h"
-#include "settings.h"
-
-#include "../callback.h"
+#include "source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Numbers of OpenSSL's binary interface, in all versions. */
 enum { CTRL_SET_TICKET_KEY_CB = 72, EX_INDEX_SSL_CTX = 1 };
@@ -37,159 +28,13 @@ struct mark {
     atomic_int callback_of_its_own; /* SSL_CTX_set_session_ticket_cb */
 };
 
-/* A descriptor, and what it was: the server may close it and use its number. */
-struct file {
-    int number; /* below 3: none */
-    dev_t device;
-    ino_t inode;
-};
-
-static struct settings settings;
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
-static struct stekc_store *store; /* NULL until there is a table */
-static int truncatable;           /* the table's file has a name */
-static struct file inherited[2]; /* the keys and the counts, until this process serves */
-static char socket_name[SOCKET_NAME_SIZE]; /* who has them too, or empty */
-static char agent_name[SOCKET_NAME_SIZE];  /* the agent that was started, or empty */
-static int given_up; /* the line was said */
+static struct stekc_store *_Atomic store; /* of the newest context */
+static int given_up;                      /* the line was said */
 static int mark_index = -1;
 static const struct next *ours; /* the libssl that is served */
-
-/* ---- saying what is wrong ---- */
-
-/* say writes one line to the server's standard error. */
-static void say(const char *text)
-{
-    char line[641];
-    int size = snprintf(line, sizeof line - 1, "stek: %s", text);
-    size_t length = size < 0 ? 0 : (size_t)size < sizeof line - 1 ? (size_t)size : sizeof line - 2;
-
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-            line[i] = '?'; /* what a terminal obeys */
-    line[length] = '\n';
-    if (write(STDERR_FILENO, line, length + 1) < 0)
-        return; /* nobody listens */
-}
-
-/* give_up says once why the server goes without stek. */
-static void give_up(const char *why)
-{
-    char text[600];
-
-    if (given_up)
-        return;
-    given_up = 1;
-    snprintf(text, sizeof text, "%s: this server goes on with its own ticket keys", why);
-    say(text);
-}
-
-/* ---- the table ---- */
-
-static void fault(const char *what, enum stekc_opened result, int cause)
-{
-    const char *why = result == STEKC_OPEN_EMPTY     ? "it is shorter than a key table"
-                      : result == STEKC_OPEN_FOREIGN ? "it is no key table"
-                      : result == STEKC_OPEN_VERSION ? "it is a key table of another version of stek"
-                                                     : strerror(cause);
-
-    snprintf(settings.fault, sizeof settings.fault, "key table %.100s: %s", what, why);
-}
-
-/* open_table maps the table in the two files. */
-static int open_table(const char *what, int keys, int counts)
-{
-    struct stekc_table *table;
-    unsigned refused; /* the writer says what it was refused */
-    enum stekc_opened result = stekc_table_open(keys, counts, STEK_READER, &table, &refused);
-
-    if (result != STEKC_OPENED) {
-        fault(what, result, errno);
-        return 0;
-    }
-    store = stekc_store_on(table);
-    if (store == NULL)
-        fault(what, STEKC_OPEN_FAILED, ENOMEM);
-    return store != NULL;
-}
-
-/* open_path maps the table of a running agent. Its counts lie beside the keys;
-   a server that may not write there is not counted. */
-static void open_path(const char *path)
-{
-    char counts_path[sizeof settings.table + sizeof ".counts"];
-    int keys = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    int counts;
-
-    if (keys < 0) {
-        fault(path, STEKC_OPEN_FAILED, errno);
-        return;
-    }
-    snprintf(counts_path, sizeof counts_path, "%s.counts", path);
-    counts = open(counts_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    open_table(path, keys, counts);
-    close(keys);
-    if (counts >= 0)
-        close(counts);
-    truncatable = 1;
-}
-
-static struct file file_of(int number)
-{
-    struct file file = {-1, 0, 0};
-    struct stat status;
-
-    if (number > STDERR_FILENO && fstat(number, &status) == 0)
-        file = (struct file){number, status.st_dev, status.st_ino};
-    return file;
-}
-
-/* let_go closes an inherited file, if its number is still its own. */
-static void let_go(struct file *file)
-{
-    struct file now = file_of(file->number);
-
-    if (file->number > STDERR_FILENO && now.device == file->device && now.inode == file->inode)
-        close(file->number);
-    file->number = -1;
-}
-
-/* map_table maps what STEK_TABLE names, while the process still may. The files of
-   stek run, or of an agent of this server, are open in whatever was executed
-   since, unless by a server. */
-static void map_table(void)
-{
-    int keys, counts;
-
-    if (settings.table[0] == '/') {
-        open_path(settings.table);
-    } else if (sscanf(settings.table, "fd:%d,%d@%16[0-9a-f]", &keys, &counts, socket_name) < 2) {
-        snprintf(settings.fault, sizeof settings.fault,
-                 "STEK_TABLE is \"%.100s\", which is no absolute path", settings.table);
-    } else if (open_table(settings.table, keys, counts)) {
-        inherited[0] = file_of(keys);
-        inherited[1] = file_of(counts);
-    }
-}
-
-/* ask is for a server that another one executed, or that executed itself again:
-   not for every program that has its environment. */
-static void ask(void)
-{
-    int keys, counts, lifeline;
-
-    if (!receive_files(socket_name, &keys, &counts, &lifeline)) {
-        fault(settings.table, STEKC_OPEN_FAILED, errno);
-    } else {
-        if (open_table(settings.table, keys, counts))
-            settings.fault[0] = '\0';
-        close(keys);
-        close(counts);
-    }
-    socket_name[0] = '\0';
-}
 
 static void take_lock(void)
 {
@@ -201,21 +46,13 @@ static void give_lock(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* is_asked tells that the environment asks for anything. */
-static int is_asked(void)
-{
-    return settings.table[0] != '\0' || settings.store[0] != '\0' || settings.fault[0] != '\0';
-}
-
 static void start(void)
 {
-    settings_read(&settings);
-    if (!is_asked())
+    source_start();
+    if (!source_is_asked())
         return;
     stekc_survive_fork(); /* its lock is taken inside this one */
     pthread_atfork(take_lock, give_lock, give_lock);
-    if (settings.table[0] != '\0' && settings.fault[0] == '\0')
-        map_table();
 }
 
 /* Also runs at the first call, which may come from another constructor. */
@@ -227,55 +64,19 @@ __attribute__((constructor)) static void constructor(void)
 static int is_wanted(void)
 {
     pthread_once(&started, start);
-    return is_asked();
+    return source_is_asked();
 }
 
-/* is_alone tells that this process has one thread: proc(5) has a folder for each. */
-static int is_alone(void)
+/* give_up says once why the server goes without stek. */
+static void give_up(const char *why)
 {
-    struct stat status;
+    char text[600];
 
-    return stat("/proc/self/task", &status) == 0 && status.st_nlink == 3;
-}
-
-/* needs_agent tells that there is none, or that it has died: its table goes on to
-   the end of its keys, and contexts from here on have another. */
-static int needs_agent(void)
-{
-    if (settings.table[0] != '\0' || settings.fault[0] != '\0')
-        return 0;
-    return store == NULL || (agent_name[0] != '\0' && !receive_is_there(agent_name));
-}
-
-/* start_agent makes a table and an agent that writes to it. */
-static void start_agent(void)
-{
-    char table[64 + SOCKET_NAME_SIZE];
-    int keys, counts;
-
-    if (settings.agent[0] == '\0') {
-        snprintf(settings.fault, sizeof settings.fault,
-                 "STEK_STORE is set, and no stek is installed beside this library: set STEK_AGENT");
+    if (given_up)
         return;
-    }
-    if (stekc_table_files(0, &keys, &counts) != 0) {
-        fault("in memory", STEKC_OPEN_FAILED, errno);
-        return;
-    }
-    fcntl(keys, F_SETFD, FD_CLOEXEC);
-    fcntl(counts, F_SETFD, FD_CLOEXEC);
-    if (agent_start(&settings, keys, counts, agent_name, settings.fault, sizeof settings.fault) &&
-        open_table("in memory", keys, counts) && is_alone()) {
-        /* For a server that executes itself again. */
-        snprintf(table, sizeof table, "fd:-1,-1@%s", agent_name);
-        setenv("STEK_TABLE", table, 1);
-    }
-    close(keys);
-    close(counts);
-    if (store != NULL && settings.fault[0] != '\0') {
-        say(settings.fault); /* and try again at the next context */
-        settings.fault[0] = '\0';
-    }
+    given_up = 1;
+    snprintf(text, sizeof text, "%s: this server goes on with its own ticket keys", why);
+    source_say(text);
 }
 
 /* ---- contexts ---- */
@@ -308,7 +109,7 @@ static enum stekc_result attach(const struct next *next, struct ssl_ctx_st *ctx,
         .kind = next->SSL_CTX_set_tlsext_ticket_key_evp_cb != NULL ? STEK_KIND_EVP : STEK_KIND_HMAC,
         .soft = 1,
         .auth_age_cap = AUTH_AGE_CAP,
-        .name_group = settings.name_group[0] != '\0' ? settings.name_group : NULL,
+        .name_group = source_settings.name_group[0] != '\0' ? source_settings.name_group : NULL,
     };
 
     return stekc_attach(ctx, store, &options, report);
@@ -333,21 +134,13 @@ static int put_mark(const struct next *next, struct ssl_ctx_st *ctx)
 static void serve(const struct next *next, struct ssl_ctx_st *ctx)
 {
     struct stekc_report report;
+    struct stekc_store *newest = source_store();
 
-    if (store == NULL && socket_name[0] != '\0')
-        ask();
-    if (needs_agent())
-        start_agent();
-    if (store == NULL) {
-        give_up(settings.fault);
+    if (newest == NULL) {
+        give_up(source_settings.fault);
         return;
     }
-    /* What a server executes, such as a CGI program, shall not have them. If it
-       executes itself again it asks. */
-    let_go(&inherited[0]);
-    let_go(&inherited[1]);
-    if (truncatable)
-        guard_keep(stekc_store_table(store));
+    atomic_store(&store, newest);
     if (attach(next, ctx, STEK_POLICY_CAPPED, &report) != STEKC_OK) {
         give_up(report.detail);
         return;
@@ -388,7 +181,7 @@ static void switch_on(const struct next *next, struct ssl_ctx_st *ctx)
 {
     next->SSL_CTX_clear_options(ctx, OP_NO_TICKET);
     if (count(STEK_COUNT_FORCED) == 0)
-        say("this server's configuration has session tickets off: they are forced on");
+        source_say("this server's configuration has session tickets off: they are forced on");
 }
 
 /* look_at counts what in the configuration of ctx keeps tickets from being used,
@@ -397,20 +190,19 @@ static void look_at(const struct next *next, struct ssl_ctx_st *ctx)
 {
     struct stekc_report report;
 
-    if (truncatable)
-        guard_keep(stekc_store_table(store));
+    source_keep();
     if (stekc_inspect(ctx, 0, &report) != STEKC_OK)
         return;
     if (report.warnings & STEKC_WARN_NO_TICKET) {
         count(STEK_COUNT_TICKETS_OFF);
-        if (settings.force_tickets)
+        if (source_settings.force_tickets)
             switch_on(next, ctx);
     }
     if (report.warnings & STEKC_WARN_ANTI_REPLAY)
         count(STEK_COUNT_STATEFUL);
     if (report.warnings & STEKC_WARN_NUM_TICKETS) {
         count(STEK_COUNT_NONE13);
-        if (settings.force_tickets && next->SSL_CTX_set_num_tickets != NULL)
+        if (source_settings.force_tickets && next->SSL_CTX_set_num_tickets != NULL)
             next->SSL_CTX_set_num_tickets(ctx, 2);
     }
 }
@@ -502,7 +294,7 @@ int SSL_CTX_set_session_ticket_cb(struct ssl_ctx_st *ctx, any_function *generate
     if (mark != NULL && !atomic_exchange(&mark->callback_of_its_own, 1)) {
         stekc_detach(ctx, &report);
         if (attach(next, ctx, STEK_POLICY_CURRENT, &report) != STEKC_OK)
-            say(report.detail);
+            source_say(report.detail);
     }
     return next != NULL && next->SSL_CTX_set_session_ticket_cb != NULL
                ? next->SSL_CTX_set_session_ticket_cb(ctx, generate, decrypted, argument)
@@ -515,7 +307,7 @@ uint64_t SSL_CTX_set_options(struct ssl_ctx_st *ctx, uint64_t options)
 {
     const struct next *next = next_for_context(ctx);
 
-    if (options & OP_NO_TICKET && settings.force_tickets && mark_of(next, ctx) != NULL) {
+    if (options & OP_NO_TICKET && source_settings.force_tickets && mark_of(next, ctx) != NULL) {
         count(STEK_COUNT_TICKETS_OFF);
         switch_on(next, ctx);
         options &= ~OP_NO_TICKET;

@@ -1,0 +1,237 @@
+/*
+ * source.c - a table at a path, one that was inherited, or one of an agent that
+ * this process starts.
+ */
+#define _GNU_SOURCE
+#include "source.h"
+#include "agent.h"
+#include "guard.h"
+#include "receive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A descriptor, and what it was: the server may close it and use its number. */
+struct file {
+    int number; /* below 3: none */
+    dev_t device;
+    ino_t inode;
+};
+
+struct settings source_settings;
+#define settings source_settings
+
+static struct stekc_store *store;           /* NULL until there is a table */
+static int truncatable;                     /* the table's file has a name */
+static struct file inherited[2];            /* the keys and the counts, until this process serves */
+static char socket_name[SOCKET_NAME_SIZE];  /* who has them too, or empty */
+static char agent_name[SOCKET_NAME_SIZE];   /* the agent that was started, or empty */
+
+void source_say(const char *text)
+{
+    char line[641];
+    int size = snprintf(line, sizeof line - 1, "stek: %s", text);
+    size_t length = size < 0 ? 0 : (size_t)size < sizeof line - 1 ? (size_t)size : sizeof line - 2;
+
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = '?'; /* what a terminal obeys */
+    line[length] = '\n';
+    if (write(STDERR_FILENO, line, length + 1) < 0)
+        return; /* nobody listens */
+}
+
+static void fault(const char *what, enum stekc_opened result, int cause)
+{
+    const char *why = result == STEKC_OPEN_EMPTY     ? "it is shorter than a key table"
+                      : result == STEKC_OPEN_FOREIGN ? "it is no key table"
+                      : result == STEKC_OPEN_VERSION ? "it is a key table of another version of stek"
+                                                     : strerror(cause);
+
+    snprintf(settings.fault, sizeof settings.fault, "key table %.100s: %s", what, why);
+}
+
+/* open_table maps the table in the two files. */
+static int open_table(const char *what, int keys, int counts)
+{
+    struct stekc_table *table;
+    struct stekc_store *opened;
+    unsigned refused; /* the writer says what it was refused */
+    enum stekc_opened result = stekc_table_open(keys, counts, STEK_READER, &table, &refused);
+
+    if (result != STEKC_OPENED) {
+        fault(what, result, errno);
+        return 0;
+    }
+    opened = stekc_store_on(table);
+    if (opened == NULL) {
+        fault(what, STEKC_OPEN_FAILED, ENOMEM);
+        stekc_table_forget(table);
+        return 0;
+    }
+    store = opened;
+    return 1;
+}
+
+/* open_path maps the table of a running agent. Its counts lie beside the keys;
+   a server that may not write there is not counted. */
+static void open_path(const char *path)
+{
+    char counts_path[sizeof settings.table + sizeof ".counts"];
+    int keys = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int counts;
+
+    if (keys < 0) {
+        fault(path, STEKC_OPEN_FAILED, errno);
+        return;
+    }
+    snprintf(counts_path, sizeof counts_path, "%s.counts", path);
+    counts = open(counts_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    open_table(path, keys, counts);
+    close(keys);
+    if (counts >= 0)
+        close(counts);
+    truncatable = 1;
+}
+
+static struct file file_of(int number)
+{
+    struct file file = {-1, 0, 0};
+    struct stat status;
+
+    if (number > STDERR_FILENO && fstat(number, &status) == 0)
+        file = (struct file){number, status.st_dev, status.st_ino};
+    return file;
+}
+
+/* let_go closes an inherited file, if its number is still its own. */
+static void let_go(struct file *file)
+{
+    struct file now = file_of(file->number);
+
+    if (file->number > STDERR_FILENO && now.device == file->device && now.inode == file->inode)
+        close(file->number);
+    file->number = -1;
+}
+
+/* map_table maps what STEK_TABLE names, while the process still may. The files of
+   stek run, or of an agent of this server, are open in whatever was executed
+   since, unless by a server. */
+static void map_table(void)
+{
+    int keys, counts;
+
+    if (settings.table[0] == '/') {
+        open_path(settings.table);
+    } else if (sscanf(settings.table, "fd:%d,%d@%16[0-9a-f]", &keys, &counts, socket_name) < 2) {
+        snprintf(settings.fault, sizeof settings.fault,
+                 "STEK_TABLE is \"%.100s\", which is no absolute path", settings.table);
+    } else if (open_table(settings.table, keys, counts)) {
+        inherited[0] = file_of(keys);
+        inherited[1] = file_of(counts);
+    }
+}
+
+/* ask is for a server that another one executed, or that executed itself again:
+   not for every program that has its environment. */
+static void ask(void)
+{
+    int keys, counts, lifeline;
+
+    if (!receive_files(socket_name, &keys, &counts, &lifeline)) {
+        fault(settings.table, STEKC_OPEN_FAILED, errno);
+    } else {
+        if (open_table(settings.table, keys, counts))
+            settings.fault[0] = '\0';
+        close(keys);
+        close(counts);
+    }
+    socket_name[0] = '\0';
+}
+
+int source_is_asked(void)
+{
+    return settings.table[0] != '\0' || settings.store[0] != '\0' || settings.fault[0] != '\0';
+}
+
+void source_start(void)
+{
+    settings_read(&settings);
+    if (settings.table[0] != '\0' && settings.fault[0] == '\0')
+        map_table();
+}
+
+/* is_alone tells that this process has one thread: proc(5) has a folder for each. */
+static int is_alone(void)
+{
+    struct stat status;
+
+    return stat("/proc/self/task", &status) == 0 && status.st_nlink == 3;
+}
+
+/* needs_agent tells that there is none, or that it has died: its table goes on to
+   the end of its keys, and contexts from here on have another. */
+static int needs_agent(void)
+{
+    if (settings.table[0] != '\0' || settings.fault[0] != '\0')
+        return 0;
+    return store == NULL || (agent_name[0] != '\0' && !receive_is_there(agent_name));
+}
+
+/* start_agent makes a table and an agent that writes to it. */
+static void start_agent(void)
+{
+    char table[64 + SOCKET_NAME_SIZE];
+    int keys, counts;
+
+    if (settings.agent[0] == '\0') {
+        snprintf(settings.fault, sizeof settings.fault,
+                 "STEK_STORE is set, and no stek is installed beside this library: set STEK_AGENT");
+        return;
+    }
+    if (stekc_table_files(0, &keys, &counts) != 0) {
+        fault("in memory", STEKC_OPEN_FAILED, errno);
+        return;
+    }
+    fcntl(keys, F_SETFD, FD_CLOEXEC);
+    fcntl(counts, F_SETFD, FD_CLOEXEC);
+    if (agent_start(&settings, keys, counts, agent_name, settings.fault, sizeof settings.fault) &&
+        open_table("in memory", keys, counts) && is_alone()) {
+        /* For a server that executes itself again. */
+        snprintf(table, sizeof table, "fd:-1,-1@%s", agent_name);
+        setenv("STEK_TABLE", table, 1);
+    }
+    close(keys);
+    close(counts);
+    if (store != NULL && settings.fault[0] != '\0') {
+        source_say(settings.fault); /* and try again at the next context */
+        settings.fault[0] = '\0';
+    }
+}
+
+struct stekc_store *source_store(void)
+{
+    if (store == NULL && socket_name[0] != '\0')
+        ask();
+    if (needs_agent())
+        start_agent();
+    if (store == NULL)
+        return NULL;
+    /* What a server executes, such as a CGI program, shall not have them. If it
+       executes itself again it asks. */
+    let_go(&inherited[0]);
+    let_go(&inherited[1]);
+    source_keep();
+    return store;
+}
+
+void source_keep(void)
+{
+    if (truncatable)
+        guard_keep(stekc_store_table(store));
+}

@@ -259,11 +259,9 @@ static void end(void *ctx, enum stekc_result begun)
         ossl.SSL_CTX_free(ctx);
 }
 
-void stekc_prepare(void *ctx)
+enum stekc_result stekc_prepare(void *ctx, struct stekc_report *report)
 {
-    struct stekc_report report; /* attaching reports it again */
-
-    (void)find_libssl(ctx, &report);
+    return find_libssl(ctx, report);
 }
 
 static unsigned warnings_for(const SSL_CTX *ctx, int64_t window_seconds)

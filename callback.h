@@ -387,9 +387,10 @@ void stekc_survive_fork(void);
 /*
  * stekc_prepare does what attaching ctx needs of the dynamic linker. Whoever
  * holds a lock of its own around stekc_attach, and may be called by a constructor
- * of a library, calls this before it takes that lock.
+ * of a library, calls this before it takes that lock, and does not attach unless
+ * the result is STEKC_OK.
  */
-void stekc_prepare(void *ctx);
+enum stekc_result stekc_prepare(void *ctx, struct stekc_report *report);
 
 /* stekc_inspect fills report->warnings for ctx and changes nothing. */
 enum stekc_result stekc_inspect(void *ctx, int64_t window_seconds,

@@ -259,7 +259,10 @@ static int regrow(int file, size_t size)
         return 0;
     if (status.st_size < (off_t)size && ftruncate(file, (off_t)size) != 0)
         return -1;
-    return fallocate(file, 0, 0, (off_t)size) != 0 && errno == ENOSPC ? -1 : 0;
+    while (fallocate(file, 0, 0, (off_t)size) != 0)
+        if (errno != EINTR)
+            return errno == ENOSPC ? -1 : 0;
+    return 0;
 }
 
 int stekc_table_regrow(int keys_file, int counts_file)

@@ -111,7 +111,7 @@ static void close_others(void)
 /* place_descriptors gives each its number, from copies above all numbers. */
 static int place_descriptors(struct plan *plan)
 {
-    int null = open("/dev/null", O_RDWR);
+    int null;
 
     for (int i = FD_KEYS; i < FD_FIRST_OTHER; i++) {
         plan->fd[i] = fcntl(plan->fd[i], F_DUPFD, FD_FIRST_OTHER);
@@ -121,6 +121,7 @@ static int place_descriptors(struct plan *plan)
     for (int i = FD_KEYS; i < FD_FIRST_OTHER; i++)
         if (dup2(plan->fd[i], i) < 0)
             return 0;
+    null = open("/dev/null", O_RDWR);
     if (null >= 0) {
         dup2(null, 0);
         dup2(null, 1);

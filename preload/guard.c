@@ -14,8 +14,16 @@
 #include <unistd.h>
 
 static const struct stekc_table *guarded;
-/* The action that was there before; never freed: a handler may be reading it. */
-static _Atomic(struct sigaction *) before;
+/* What was there before: the newest, and before that what was there when the guard
+   was put in front of an older handler, which the newest may call. Never freed: a
+   handler may be reading them. */
+struct replaced {
+    struct sigaction action;
+    struct replaced *older;
+    atomic_int spent; /* SA_RESETHAND, and it has run */
+};
+
+static _Atomic(struct replaced *) newest;
 static atomic_flag taking_over = ATOMIC_FLAG_INIT;
 
 /* What this thread hands on: a handler that was there may call the one that it
@@ -23,6 +31,7 @@ static atomic_flag taking_over = ATOMIC_FLAG_INIT;
    kept can be stale: a call from inside is deeper in the stack, with the same
    context. */
 static _Thread_local struct {
+    struct replaced *running;
     void *context;
     uintptr_t frame;
 } passing __attribute__((tls_model("initial-exec")));
@@ -36,32 +45,47 @@ static void die(const siginfo_t *info)
         syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGBUS);
 }
 
+static int is_handler(const struct replaced *old)
+{
+    return old->action.sa_flags & SA_SIGINFO ||
+           (old->action.sa_handler != SIG_DFL && old->action.sa_handler != SIG_IGN);
+}
+
+/* next_in_turn is what would get the signal without the guard: the newest, or
+   what was there before the handler that is calling this one. */
+static struct replaced *next_in_turn(const void *context, uintptr_t frame)
+{
+    if (passing.running != NULL && passing.context == context && frame < passing.frame)
+        return passing.running->older;
+    return atomic_load(&newest);
+}
+
 /* pass_on does with the signal what would have been done without the guard. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
-    struct sigaction *old = atomic_load(&before);
     uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-    int handled = old != NULL && (old->sa_flags & SA_SIGINFO ||
-                                  (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN));
+    struct replaced *old = next_in_turn(context, frame);
+    struct replaced *caller = passing.running;
 
-    if (passing.context == context && frame < passing.frame)
-        handled = 0; /* called by the handler that was called below */
-    else if (old != NULL && !(old->sa_flags & SA_SIGINFO) && old->sa_handler == SIG_IGN &&
-             info->si_code <= 0)
-        return; /* a fault cannot be ignored */
-    if (!handled) {
+    if (old == NULL || atomic_load(&old->spent)) {
         die(info);
         return;
     }
-    if (old->sa_flags & (int)SA_RESETHAND)
-        atomic_store(&before, NULL);
+    if (!is_handler(old)) {
+        if (old->action.sa_handler == SIG_DFL || info->si_code > 0)
+            die(info); /* a fault cannot be ignored */
+        return;
+    }
+    if (old->action.sa_flags & (int)SA_RESETHAND)
+        atomic_store(&old->spent, 1);
+    passing.running = old;
     passing.context = context;
     passing.frame = frame;
-    if (old->sa_flags & SA_SIGINFO)
-        old->sa_sigaction(number, info, context);
+    if (old->action.sa_flags & SA_SIGINFO)
+        old->action.sa_sigaction(number, info, context);
     else
-        old->sa_handler(number);
-    passing.context = NULL;
+        old->action.sa_handler(number);
+    passing.running = caller;
 }
 
 static void on_bus_error(int number, siginfo_t *info, void *context)
@@ -86,17 +110,18 @@ static int is_ours(const struct sigaction *action)
 
 static void take_over(void)
 {
-    struct sigaction *old = calloc(1, sizeof *old);
+    struct replaced *old = calloc(1, sizeof *old);
     struct sigaction ours = {.sa_sigaction = on_bus_error,
                              .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
 
-    if (old == NULL || sigaction(SIGBUS, NULL, old) != 0 || is_ours(old)) {
+    if (old == NULL || sigaction(SIGBUS, NULL, &old->action) != 0 || is_ours(&old->action)) {
         free(old);
         return;
     }
-    ours.sa_mask = old->sa_mask;
-    ours.sa_flags |= old->sa_flags & SA_NODEFER;
-    atomic_store(&before, old);
+    ours.sa_mask = old->action.sa_mask;
+    ours.sa_flags |= old->action.sa_flags & SA_NODEFER;
+    old->older = atomic_load(&newest);
+    atomic_store(&newest, old);
     sigaction(SIGBUS, &ours, NULL);
 }
 

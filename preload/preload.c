@@ -159,12 +159,16 @@ static struct ssl_ctx_st *made(const struct next *next, const struct ssl_method_
                                struct ssl_ctx_st *ctx)
 {
     int saved = errno;
+    struct stekc_report report;
+    enum stekc_result prepared;
 
     if (ctx == NULL || !is_wanted() || next_serves_only_clients(next, method))
         return ctx;
-    stekc_prepare(ctx);
+    prepared = stekc_prepare(ctx, &report);
     take_lock();
-    if (mark_of(next, ctx) == NULL) /* SSL_CTX_new may call SSL_CTX_new_ex */
+    if (prepared != STEKC_OK)
+        give_up(report.detail);
+    else if (mark_of(next, ctx) == NULL) /* SSL_CTX_new may call SSL_CTX_new_ex */
         serve(next, ctx);
     give_lock();
     errno = saved;

@@ -5,6 +5,7 @@
 #include "receive.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,20 @@ static int is_trusted(int fd)
     return peer.uid == 0 || peer.uid == geteuid();
 }
 
+/* raise_number gives a file a number that no server expects to be its own, least
+   of all that of a standard stream. */
+static void raise_number(int *file)
+{
+    int copy = fcntl(*file, F_DUPFD_CLOEXEC, 100);
+
+    if (copy < 0)
+        copy = fcntl(*file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (copy < 0)
+        return;
+    close(*file);
+    *file = copy;
+}
+
 /* receive reads FEWEST or MOST files, and sets the last to -1 if it is missing. */
 static int receive(int fd, int files[MOST])
 {
@@ -74,6 +89,9 @@ static int receive(int fd, int files[MOST])
         return 0;
     files[MOST - 1] = -1;
     memcpy(files, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+    for (int i = 0; i < MOST; i++)
+        if (files[i] >= 0)
+            raise_number(&files[i]);
     return 1;
 }
 
@@ -83,7 +101,7 @@ int receive_is_there(const char *name)
 
     if (fd >= 0)
         close(fd);
-    return fd >= 0;
+    return fd >= 0 || errno != ECONNREFUSED; /* it may only be busy */
 }
 
 int receive_files(const char *name, int *keys_file, int *counts_file, int *lifeline)

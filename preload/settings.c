@@ -59,6 +59,6 @@ void settings_read(struct settings *settings)
     settings->force_tickets = force != NULL && strcmp(force, "1") == 0;
     if (force != NULL && !settings->force_tickets && force[0] != '\0' && strcmp(force, "0") != 0)
         snprintf(settings->fault, sizeof settings->fault, "STEK_FORCE_TICKETS is neither 1 nor 0");
-    if (settings->table[0] == '\0' && settings->store[0] != '\0' && settings->agent[0] == '\0')
+    if (settings->store[0] != '\0' && settings->agent[0] == '\0')
         find_agent(settings);
 }

@@ -7,6 +7,7 @@
 #include "agent.h"
 #include "guard.h"
 #include "receive.h"
+#include "../table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,6 +79,33 @@ static int open_table(const char *what, int keys, int counts)
     return 1;
 }
 
+/* folder_owner is the user who alone may make files in the folder of path, or
+   root if there is no such user. */
+static uid_t folder_owner(const char *path)
+{
+    char folder[sizeof settings.table];
+    const char *slash = strrchr(path, '/');
+    struct stat status;
+
+    snprintf(folder, sizeof folder, "%.*s", slash > path ? (int)(slash - path) : 1, path);
+    if (stat(folder, &status) != 0 || status.st_mode & (S_IWGRP | S_IWOTH))
+        return 0;
+    return status.st_uid;
+}
+
+/* is_trusted tells that nobody can have planted the file: who makes the table has
+   the keys of this server. */
+static int is_trusted(int file, const char *path)
+{
+    struct stat status;
+
+    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_nlink != 1 ||
+        status.st_mode & S_IRWXO)
+        return 0;
+    return status.st_uid == 0 || status.st_uid == geteuid() ||
+           status.st_uid == folder_owner(path);
+}
+
 /* open_path maps the table of a running agent. Its counts lie beside the keys;
    a server that may not write there is not counted. */
 static void open_path(const char *path)
@@ -90,8 +118,19 @@ static void open_path(const char *path)
         fault(path, STEKC_OPEN_FAILED, errno);
         return;
     }
+    if (!is_trusted(keys, path)) {
+        snprintf(settings.fault, sizeof settings.fault,
+                 "key table %.100s: others than root, this user and the folder's owner may have made it",
+                 path);
+        close(keys);
+        return;
+    }
     snprintf(counts_path, sizeof counts_path, "%s.counts", path);
     counts = open(counts_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (counts >= 0 && !is_trusted(counts, counts_path)) {
+        close(counts);
+        counts = -1;
+    }
     open_table(path, keys, counts);
     close(keys);
     if (counts >= 0)
@@ -119,6 +158,17 @@ static void let_go(struct file *file)
     file->number = -1;
 }
 
+/* are_ours tells that the numbers are still those of the two files, which have
+   seals, and not of files that a program between has opened. */
+static int are_ours(int keys, int counts)
+{
+    const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    struct stat status;
+
+    return keys > STDERR_FILENO && fcntl(counts, F_GET_SEALS) == seals &&
+           fstat(counts, &status) == 0 && status.st_size == (off_t)stekc_counts_size();
+}
+
 /* map_table maps what STEK_TABLE names, while the process still may. The files of
    stek run, or of an agent of this server, are open in whatever was executed
    since, unless by a server. */
@@ -131,6 +181,8 @@ static void map_table(void)
     } else if (sscanf(settings.table, "fd:%d,%d@%16[0-9a-f]", &keys, &counts, socket_name) < 2) {
         snprintf(settings.fault, sizeof settings.fault,
                  "STEK_TABLE is \"%.100s\", which is no absolute path", settings.table);
+    } else if (!are_ours(keys, counts)) {
+        fault(settings.table, STEKC_OPEN_FAILED, EBADF);
     } else if (open_table(settings.table, keys, counts)) {
         inherited[0] = file_of(keys);
         inherited[1] = file_of(counts);
@@ -143,15 +195,26 @@ static void ask(void)
 {
     int keys, counts, lifeline;
 
-    if (!receive_files(socket_name, &keys, &counts, &lifeline)) {
-        fault(settings.table, STEKC_OPEN_FAILED, errno);
-    } else {
-        if (open_table(settings.table, keys, counts))
+    if (receive_files(socket_name, &keys, &counts, &lifeline)) {
+        if (open_table(settings.table, keys, counts)) {
             settings.fault[0] = '\0';
+            if (lifeline >= 0) /* it stays open */
+                strcpy(agent_name, socket_name);
+        } else if (lifeline >= 0) {
+            close(lifeline);
+        }
         close(keys);
         close(counts);
+    } else {
+        fault(settings.table, STEKC_OPEN_FAILED, errno);
     }
     socket_name[0] = '\0';
+    if (settings.store[0] != '\0') {
+        /* The table was of an agent of this server's own. If that has ended,
+           there will be another. */
+        settings.table[0] = '\0';
+        settings.fault[0] = '\0';
+    }
 }
 
 int source_is_asked(void)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -22,6 +23,7 @@ var ErrNoAgent = errors.New("no stek run or stek agent is running here that answ
 // How long a process may take to answer, and how much it may say: it may be a
 // program of another user's.
 const (
+	dialTime   = 500 * time.Millisecond
 	answerTime = 3 * time.Second
 	answerSize = 1 << 20
 )
@@ -40,14 +42,24 @@ func Peers(ctx context.Context, pid int) ([]Peer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var mutex sync.Mutex
 	var peers []Peer
+	var asking sync.WaitGroup
+	slots := make(chan struct{}, 64)
 	for _, name := range names {
-		p, err := identify(ctx, name)
-		if err != nil || (os.Geteuid() != 0 && p.UID != os.Geteuid()) || (pid != 0 && p.PID != pid) {
-			continue
-		}
-		peers = append(peers, p)
+		asking.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			p, err := identify(ctx, name)
+			if err != nil || (os.Geteuid() != 0 && p.UID != os.Geteuid()) || (pid != 0 && p.PID != pid) {
+				return
+			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			peers = append(peers, p)
+		})
 	}
+	asking.Wait()
 	if len(peers) == 0 {
 		return nil, ErrNoAgent
 	}
@@ -56,7 +68,7 @@ func Peers(ctx context.Context, pid int) ([]Peer, error) {
 }
 
 func identify(ctx context.Context, name string) (Peer, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	conn, err := dial(ctx, name)
 	if err != nil {

@@ -199,7 +199,7 @@ func checkFolder(path string, owner int) error {
 		return err
 	}
 	uid := int(info.Sys().(*syscall.Stat_t).Uid)
-	if !trusted(uid, owner) || (info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0) {
+	if !trusted(uid, owner) || (info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0) {
 		return fmt.Errorf("others may replace files in %s: it is to be root's or the table owner's, and writable by nobody else", path)
 	}
 	return nil

@@ -245,18 +245,17 @@ func end(lifeline *os.File, table *agent.Table) <-chan struct{} {
 // lifeline: a server that executes itself again asks for a new end.
 const lingering = 2 * time.Second
 
-// await returns when nobody has held the lifeline for a while, nor has the table
+// await returns when for a while nobody has held the lifeline, nor had the table
 // mapped, as a server has that closes all its files.
 func await(lifeline *os.File, table *agent.Table) {
-	for {
-		_, _ = io.Copy(io.Discard, lifeline)
-		time.Sleep(lingering)
+	_, _ = io.Copy(io.Discard, lifeline)
+	for looks := 0; looks < 2; {
+		time.Sleep(lingering / 2)
 		held := []unix.PollFd{{Fd: int32(lifeline.Fd())}}
-		if n, err := unix.Poll(held, 0); err != nil || n == 0 {
-			continue
-		}
-		if !table.IsMapped() {
-			return
+		n, err := unix.Poll(held, 0)
+		looks++
+		if err != nil || n == 0 || table.IsMapped() {
+			looks = 0
 		}
 	}
 }

@@ -265,6 +265,58 @@ static volatile char *faults(void)
     return page;
 }
 
+/* ---- a handler that calls the one before it ---- */
+
+static volatile char *chained_page;
+static struct sigaction before_newer;
+
+static void older(int number, siginfo_t *info, void *context)
+{
+    (void)number, (void)info, (void)context;
+    printf("older ");
+    CHECK(mmap((void *)chained_page, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+               0) == chained_page);
+}
+
+static void newer(int number, siginfo_t *info, void *context)
+{
+    printf("newer ");
+    before_newer.sa_sigaction(number, info, context);
+}
+
+/* chains sets a handler, makes a context, sets a handler that calls what was there
+   before it, and makes another. */
+static void chains(void)
+{
+    struct sigaction action = {.sa_sigaction = older, .sa_flags = SA_SIGINFO};
+
+    CHECK(sigaction(SIGBUS, &action, NULL) == 0);
+    serve();
+    action.sa_sigaction = newer;
+    CHECK(sigaction(SIGBUS, &action, &before_newer) == 0);
+    serve();
+    for (int i = 0; i < 2; i++) {
+        chained_page = faults();
+        CHECK(*chained_page == 0);
+        printf("recovered\n");
+    }
+}
+
+/* executes_itself_late does so when its agent has given up waiting. */
+static void executes_itself_late(char **argv)
+{
+    serve();
+    argv[1] = (char *)"serve-late";
+    execv(argv[0], argv);
+    _exit(1);
+}
+
+static void serve_late(void)
+{
+    sleep(5);
+    serve();
+}
+
 static sigjmp_buf before_fault;
 
 static void jump(int number)
@@ -415,6 +467,9 @@ int main(int argc, char **argv)
     DO("no-child", no_child())
     DO("cut-off", cut_off(argc > 2 ? argv[2] : ""))
     DO("dies-of-bus-error", dies_of_bus_error())
+    DO("chains", chains())
+    DO("executes-itself-late", executes_itself_late(argv))
+    DO("serve-late", serve_late())
     DO("jumps-out", jumps_out())
     DO("ignores", ignores())
     DO("is-sent-one", is_sent_one())

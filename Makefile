@@ -5,6 +5,8 @@
 # make lib              libstek.so for C servers, in build/
 # make install          installs it: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR
 # make interop          real servers alone and with stek: docs/compatibility.md
+# make test-containers  containers, or one PART: matrix, servers, clients, image
+# make image            the container image stek
 #
 # ARGS are handed to the program: make run ARGS=-serve
 
@@ -16,7 +18,7 @@ export CGO_ENABLED := 1
 ROOT_SOURCES := callback.c table.c tablemap.c store.c attach.c openssl.c process.c
 
 .DEFAULT_GOAL := test
-.PHONY: run test check bench lib install command install-command interop setup-build setup-run setup-test clean
+.PHONY: run test check bench lib install command install-command interop test-containers image setup-build setup-run setup-test clean
 
 setup-build setup-run setup-test: setup-%:
 	@scripts/setup.sh $*
@@ -120,6 +122,13 @@ install-command: $(COMMAND_FILES)
 # The table that docs/compatibility.md has, from what real servers do.
 interop: setup-test command
 	@scripts/compatibility.sh docs/compatibility.md
+
+# Versions of OpenSSL, servers and clients in containers, see docker/README.md.
+test-containers: setup-build
+	@go run ./internal/containers $(PART)
+
+image: setup-build
+	@go run ./internal/containers image
 
 clean:
 	rm -rf build

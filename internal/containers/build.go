@@ -110,7 +110,7 @@ func (b build) run(image string, args ...string) []string {
 	for len(args) > 0 && args[0] != "--" {
 		options, args = append(options, args[0]), args[1:]
 	}
-	all := append([]string{"run", "--rm", "--network", "none", "--label", mark(),
+	all := append([]string{"run", "--rm", "--init", "--network", "none", "--label", mark(),
 		"--user", fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())}, b.goMounts()...)
 	all = append(append(all, options...), image)
 	return append(all, args[1:]...)

@@ -16,10 +16,6 @@ type Claim struct {
 	On    string // what it is about, if that is not the image's name
 	Says  string // the claim
 
-	// Limit is the reason, in words, that the claim does not hold. Check then has
-	// to find that it does not; the row is still there.
-	Limit string
-
 	// Check returns what was seen, or why the claim does not hold.
 	Check func(ctx context.Context, c *Claim) (seen string, err error)
 }
@@ -40,7 +36,7 @@ func (c *Claim) subject() string {
 	if c.On != "" {
 		return c.On
 	}
-	return c.Image.Folder + ", " + c.Image.Suite
+	return c.Image.String()
 }
 
 // check builds the image of a claim and checks it.

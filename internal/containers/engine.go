@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -36,15 +38,28 @@ func docker(ctx context.Context, args ...string) (string, error) {
 }
 
 func command(ctx context.Context, environ []string, name string, args ...string) (string, error) {
-	var stdout, all bytes.Buffer
+	var stdout bytes.Buffer
+	var all printed
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), environ...)
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, &all), &all
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, lastLines(all.String(), 60))
+		return stdout.String(), fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, lastLines(all.text.String(), 60))
 	}
 	return stdout.String(), nil
+}
+
+// printed keeps what a command prints on both outputs.
+type printed struct {
+	mutex sync.Mutex
+	text  bytes.Buffer
+}
+
+func (p *printed) Write(text []byte) (int, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.text.Write(text)
 }
 
 func lastLines(text string, n int) string {
@@ -84,4 +99,19 @@ func removeImages(ctx context.Context) error {
 		_, err = docker(ctx, append([]string{"rmi"}, names...)...)
 	}
 	return err
+}
+
+// get returns the page at a URL.
+func get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return string(body), err
 }

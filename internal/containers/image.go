@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 )
 
@@ -21,6 +22,7 @@ type Image struct {
 	Suite  string // of Debian; experimental is a suite too
 	Args   []string
 
+	mutex   sync.Mutex
 	version string // of the program that the image is about, once it is known
 
 	once sync.Once
@@ -33,6 +35,20 @@ func (i *Image) Tag() string {
 		return userImage
 	}
 	return fmt.Sprintf("stek-test/%s:%s", i.Folder, i.Suite)
+}
+
+// Is tells the version of the program that the image is about.
+func (i *Image) Is(version string) {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	i.version = version
+}
+
+// String is the program, its version if that is known, and the suite.
+func (i *Image) String() string {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	return strings.TrimSpace(i.Folder+" "+i.version) + ", " + i.Suite
 }
 
 // base is the tag of Debian's image, as docker/base.sh has it.
@@ -59,9 +75,9 @@ func (i *Image) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	context := filepath.Join("docker", i.Folder)
+	folder := filepath.Join("docker", i.Folder)
 	if i.Folder == "stek" {
-		context = made.path("install")
+		folder = made.path("install")
 	}
 	args := []string{"build", "--network", "host", "--label", label + "=image", "--tag", i.Tag(),
 		"--file", filepath.Join("docker", i.Folder, "Dockerfile")}
@@ -71,6 +87,6 @@ func (i *Image) build(ctx context.Context) error {
 	for _, arg := range i.Args {
 		args = append(args, "--build-arg", arg)
 	}
-	_, err = docker(ctx, append(args, context)...)
+	_, err = docker(ctx, append(args, folder)...)
 	return err
 }

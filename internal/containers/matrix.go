@@ -24,7 +24,7 @@ var wanted = map[string]string{"bullseye": "1.1.1", "bookworm": "3.0.", "trixie"
 // about the README and about import lines, or needs valgrind.
 var matrixTests = []struct{ says, script string }{
 	{"Go package: compiles, handshakes", `
-		go build ./cmd/... ./cgo ./examples/https/... 2>/dev/null || go build ./cmd/... ./cgo
+		go build -o /tmp/ ./cmd/stek
 		go test -count=1 -skip 'Readme|ImportRules' . ./internal/ssltest`},
 	{"C part: handshakes, tables, with AddressSanitizer", `go test -count=1 -run AddressSanitizer ./ctest`},
 	{"libstek.so, built once: its tests, C servers", `go test -count=1 ./lib/libtest ./examples/c-server ./examples/c-dlopen`},
@@ -100,6 +100,6 @@ func opensslVersion(ctx context.Context, image *Image) (string, error) {
 	if len(fields) < 2 || !strings.HasPrefix(fields[1], wanted[image.Suite]) {
 		return "", fmt.Errorf("%s has %q, want %s", image.Suite, out, wanted[image.Suite])
 	}
-	image.version = fields[1]
+	image.Is(fields[1])
 	return fields[1], nil
 }

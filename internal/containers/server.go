@@ -20,8 +20,6 @@ type Server struct {
 	Version string // shell command that prints it
 	Reload  string // signal for stek, which hands it on; empty: it cannot
 
-	// Ready is what the server prints when it has read its configuration again;
-	// without it, its keys are looked at while it does.
 	OwnTicketData bool // no TLS 1.3 ticket is renewed across a rotation
 
 	// Options and Command of docker run, if not the image's own.
@@ -82,8 +80,8 @@ func checkServer(ctx context.Context, s *Server, image *Image) (string, error) {
 		return "", err
 	}
 	defer c.remove()
-	if image.version == "" {
-		image.version = c.version(ctx, s.Version)
+	if s != sServer {
+		image.Is(c.version(ctx, s.Version))
 	}
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		client := &visit.Client{Addr: c.addr, Version: version}
@@ -267,8 +265,9 @@ func (c *container) currentKey(ctx context.Context) (string, error) {
 // tableStatus is what stek status says of a table.
 type tableStatus struct {
 	Keys []struct {
-		Name  string `json:"name"`
-		State string `json:"state"`
+		Name    string `json:"name"`
+		State   string `json:"state"`
+		Renewed int    `json:"renewed"`
 	} `json:"keys"`
 	Counts map[string]int `json:"counts"`
 }

@@ -21,7 +21,7 @@ const (
 const (
 	keyNameSize = 16 // the key's name is in front of a ticket
 	timeout     = 15 * time.Second
-	request     = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+	request     = "GET /index.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 )
 
 // A Client visits one server with one version of TLS and offers the newest
@@ -63,7 +63,7 @@ func (c *Client) Visit() (string, error) {
 	// Some servers end without a close notify, and some reset.
 	answer, err := io.ReadAll(conn)
 	if !bytes.Contains(answer, []byte("ok")) {
-		return "", fmt.Errorf("%s answers %q: %w", c.Addr, answer, err)
+		return "", fmt.Errorf("%s answers %q: %v", c.Addr, answer, err)
 	}
 	if conn.ConnectionState().DidResume {
 		return Reused, nil

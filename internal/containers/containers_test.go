@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// These tests need no Docker engine.
+
+func TestEveryClaimHasItsFolder(t *testing.T) {
+	claims := chosen(nil)
+	require.Greater(t, len(claims), 40)
+	seen := map[string]bool{}
+	for _, c := range claims {
+		require.FileExists(t, filepath.Join("../../docker", c.Image.Folder, "Dockerfile"))
+		row := c.subject() + c.Says
+		require.False(t, seen[row], "two rows are alike: %s", row)
+		seen[row] = true
+	}
+}
+
+func TestPartIsChosenByItsName(t *testing.T) {
+	for _, part := range parts {
+		claims := chosen([]string{part})
+		require.NotEmpty(t, claims, part)
+		for _, c := range claims {
+			require.Equal(t, part, c.Part)
+		}
+	}
+}
+
+func TestPageGetsTheTableBetweenItsMarks(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page.md")
+	require.NoError(t, os.WriteFile(page, []byte("a\n"+pageBegin+"old\n"+pageEnd+"b\n"), 0o644))
+	claim := &Claim{On: "nginx", Says: "resumes"}
+	require.NoError(t, writePage(page, []Result{{Claim: claim, Seen: "Reused"}}))
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	require.Equal(t, "a\n"+pageBegin+"| image | claim | result |\n|---|---|---|\n| nginx | resumes | Reused |\n"+pageEnd+"b\n", string(text))
+
+	require.NoError(t, os.WriteFile(page, []byte("no marks\n"), 0o644))
+	require.ErrorContains(t, writePage(page, nil), "has no lines")
+}
+
+func TestWithoutAnEngineOnlyCIFails(t *testing.T) {
+	claims, reason := []*Claim{{On: "nginx", Says: "resumes"}}, os.ErrNotExist
+	t.Setenv("CI", "true")
+	require.Equal(t, 1, withoutEngine(claims, reason))
+	t.Setenv("CI", "")
+	require.Zero(t, withoutEngine(claims, reason))
+}
+
+func TestFailureIsNamedInTheTable(t *testing.T) {
+	var b strings.Builder
+	table(&b, []Result{{Claim: &Claim{On: "nginx", Says: "resumes"}, Err: os.ErrNotExist}}, true)
+	require.Contains(t, b.String(), "| nginx | resumes | FAILED | 0 |\n")
+}

@@ -79,31 +79,30 @@ static int open_table(const char *what, int keys, int counts)
     return 1;
 }
 
-/* folder_owner is the user who alone may make files in the folder of path, or
-   root if there is no such user. */
-static uid_t folder_owner(const char *path)
+/* folder_of writes what stat(2) says of the folder of path. */
+static int folder_of(const char *path, struct stat *status)
 {
     char folder[sizeof settings.table];
     const char *slash = strrchr(path, '/');
-    struct stat status;
 
     snprintf(folder, sizeof folder, "%.*s", slash > path ? (int)(slash - path) : 1, path);
-    if (stat(folder, &status) != 0 || status.st_mode & (S_IWGRP | S_IWOTH))
-        return 0;
-    return status.st_uid;
+    return stat(folder, status) == 0;
 }
 
 /* is_trusted tells that nobody can have planted the file: who makes the table has
-   the keys of this server. */
+   the keys of this server. In a folder that only its owner writes to, that is who
+   chose the owner of the file. */
 static int is_trusted(int file, const char *path)
 {
-    struct stat status;
+    struct stat status, folder;
 
     if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_nlink != 1 ||
         status.st_mode & S_IRWXO)
         return 0;
-    return status.st_uid == 0 || status.st_uid == geteuid() ||
-           status.st_uid == folder_owner(path);
+    if (status.st_uid == 0 || status.st_uid == geteuid())
+        return 1;
+    return folder_of(path, &folder) && !(folder.st_mode & (S_IWGRP | S_IWOTH)) &&
+           (folder.st_uid == 0 || folder.st_uid == geteuid() || folder.st_uid == status.st_uid);
 }
 
 /* open_path maps the table of a running agent. Its counts lie beside the keys;

@@ -310,6 +310,15 @@ func TestHandlersOfTheServerDoAsWithoutStek(t *testing.T) {
 	}
 }
 
+func TestRootMayGiveTheTableAnOwner(t *testing.T) {
+	table := agent(t)
+	require.NoError(t, os.Chown(table, 65534, 65534))
+	r := withTable(t, table, "serve")
+	requireNoError(t, r)
+	words, _ := visits(t, r.stdout)
+	require.Equal(t, []string{"New", "Reused"}, words)
+}
+
 // A start script may use the number of a file that it does not know it has.
 func TestNumberThatIsUsedAnewIsNotWrittenTo(t *testing.T) {
 	precious := filepath.Join(t.TempDir(), "precious")
@@ -370,7 +379,10 @@ func TestWhatIsWrongIsOneLineAndTheServerServes(t *testing.T) {
 	require.NoError(t, os.WriteFile(short, []byte("short"), 0o600))
 	later := filepath.Join(folder, "later")
 	require.NoError(t, os.WriteFile(later, append([]byte("\xc8batkets"), make([]byte, 90000)...), 0o600))
-	planted := filepath.Join(folder, "planted")
+	forAll := filepath.Join(folder, "for-all")
+	require.NoError(t, os.Mkdir(forAll, 0o755))
+	require.NoError(t, os.Chmod(forAll, 0o777|os.ModeSticky))
+	planted := filepath.Join(forAll, "planted")
 	require.NoError(t, exec.Command("cp", agent(t), planted).Run())
 	require.NoError(t, os.Chmod(planted, 0o600))
 	require.NoError(t, os.Chown(planted, 65534, 65534))

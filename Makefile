@@ -18,9 +18,9 @@ export CGO_ENABLED := 1
 ROOT_SOURCES := callback.c table.c tablemap.c store.c attach.c openssl.c process.c
 
 .DEFAULT_GOAL := test
-.PHONY: run test check bench lib install command install-command interop test-containers image setup-build setup-run setup-test clean
+.PHONY: run test check bench lib install command install-command interop test-containers image setup-build setup-run setup-test setup-containers clean
 
-setup-build setup-run setup-test: setup-%:
+setup-build setup-run setup-test setup-containers: setup-%:
 	@scripts/setup.sh $*
 
 run: setup-run
@@ -124,10 +124,10 @@ interop: setup-test command
 	@scripts/compatibility.sh docs/compatibility.md
 
 # Versions of OpenSSL, servers and clients in containers, see docker/README.md.
-test-containers: setup-build
-	@go run ./internal/containers $(PART)
+test-containers: setup-build setup-containers
+	@go run ./internal/containers $(if $(PAGE),-page $(PAGE)) $(PART)
 
-image: setup-build
+image: setup-build setup-containers
 	@go run ./internal/containers image
 
 clean:

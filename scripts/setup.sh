@@ -1,7 +1,7 @@
 #!/bin/sh
 # setup.sh installs what the make targets need beside Go, git and make.
 #
-#     scripts/setup.sh [build|run|test]
+#     scripts/setup.sh [build|run|test|containers]
 #
 # It says nothing and changes nothing if all is there. What is missing it
 # installs with apt-get, as root or by a sudo that asks for no password; else
@@ -38,6 +38,20 @@ everything() {
     need "test" python3 test -e "$root/usr/bin/python3"
     need "test" systemd command -v systemd-analyze
     need "test" prometheus command -v promtool
+    # A Docker engine is not installed: where none is, there is nothing to do.
+    ! command -v docker >/dev/null 2>&1 || containers
+}
+
+# containers is what docker/README.md needs beside an engine. Only root can make
+# images of Debian's packages, where no registry answers.
+containers() {
+    need "containers" docker-compose compose
+    [ "$(id -u)" != 0 ] || need "containers" debootstrap command -v debootstrap
+}
+
+# compose succeeds if there is Compose, as a command or as a plugin.
+compose() {
+    command -v docker-compose || docker compose version
 }
 
 header() {
@@ -103,8 +117,8 @@ apt_install() {
 
 target=${1:-all}
 case $target in
-build | run | test | all) ;;
-*) die "no target \"$target\": it is build, run or test" ;;
+build | run | test | containers | all) ;;
+*) die "no target \"$target\": it is build, run, test or containers" ;;
 esac
 
 check_go

@@ -26,7 +26,11 @@ var stubs = map[string]string{
 	"curl":       `:`,
 	"valgrind":   `:`,
 	"g++":        `:`,
-	"sudo":       `test "$1" = -n || exit 9; test -e "$PACKAGES/../sudo" || exit 1; echo "sudo" >>"$PACKAGES/../log"; shift; UID0=yes "$@"`,
+	// The engine's command, without the plugin compose.
+	"docker":         `[ "$1" != compose ]`,
+	"docker-compose": `:`,
+	"debootstrap":    `:`,
+	"sudo":           `test "$1" = -n || exit 9; test -e "$PACKAGES/../sudo" || exit 1; echo "sudo" >>"$PACKAGES/../log"; shift; UID0=yes "$@"`,
 	"apt-get": `echo "apt-get $*" >>"$PACKAGES/../log"
 test "${UID0:-}" = yes || test "$(id -u)" = 0 || exit 100
 case $1 in
@@ -170,6 +174,39 @@ func TestRootInstallsWhatTheTargetNeeds(t *testing.T) {
 			require.Equal(t, []string{"apt-get install -y -qq --no-install-recommends " + tt.installed}, ran)
 		})
 	}
+}
+
+func TestContainersNeedAnEngineThatIsThere(t *testing.T) {
+	m := newMachine(t)
+	status, said, ran := m.setup(t, "containers")
+	require.Zero(t, status, said)
+	require.Empty(t, ran, "without the command docker nothing is installed")
+
+	m.addCommands(t, "docker")
+	status, said, _ = m.setup(t, "containers")
+	require.Zero(t, status, said)
+	require.Equal(t, "setup: installing docker-compose debootstrap\n", said)
+	status, said, _ = m.setup(t, "containers")
+	require.Zero(t, status)
+	require.Empty(t, said, "the second time")
+}
+
+func TestContainersTakeComposeAsAPlugin(t *testing.T) {
+	m := newMachine(t)
+	m.set(t, "bin/docker", "#!/bin/sh\n[ \"$*\" = 'compose version' ]\n")
+	require.NoError(t, os.Chmod(filepath.Join(m.bin, "docker"), 0o755))
+	status, said, _ := m.setup(t, "containers")
+	require.Zero(t, status, said)
+	require.Equal(t, "setup: installing debootstrap\n", said)
+}
+
+func TestOnlyRootMakesImagesOfPackages(t *testing.T) {
+	m := newMachine(t)
+	m.addCommands(t, "docker")
+	m.set(t, "uid", "1000")
+	status, said, _ := m.setup(t, "containers")
+	require.Equal(t, 1, status)
+	require.Regexp(t, `(?m)^    (sudo apt-get update && )?sudo apt-get install -y docker-compose$`, said)
 }
 
 func TestOnlyTheMissingPackageIsInstalled(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -84,8 +85,13 @@ func newScenario(folder string, environ ...string) scenario {
 	}
 }
 
+// compose runs Compose, as a command or as a plugin.
 func (s scenario) compose(ctx context.Context, args ...string) (string, error) {
-	return command(ctx, s.environ, "docker-compose", append([]string{"--project-name", s.name, "--file", s.file}, args...)...)
+	args = append([]string{"--project-name", s.name, "--file", s.file}, args...)
+	if _, err := exec.LookPath("docker-compose"); err != nil {
+		return command(ctx, s.environ, "docker", append([]string{"compose"}, args...)...)
+	}
+	return command(ctx, s.environ, "docker-compose", args...)
 }
 
 // container is the container of a service, once it runs.

@@ -26,7 +26,7 @@ const (
 
 // A Client visits one server with one version of TLS and offers the newest
 // ticket it was given. In TLS 1.3 it offers each ticket once (RFC 8446,
-// appendix C.4). It does not look at the server's certificate.
+// appendix C.4), or again if no handshake came of it. It does not look at the server's certificate.
 type Client struct {
 	Addr    string
 	Version uint16 // such as tls.VersionTLS13
@@ -54,7 +54,9 @@ func (c *Client) Visit() (string, error) {
 	})
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(timeout))
+	ticket, key := c.ticket, c.key
 	if err := conn.Handshake(); err != nil {
+		c.ticket, c.key = ticket, key // a port that is forwarded accepts without a server
 		return "", fmt.Errorf("handshake with %s: %w", c.Addr, err)
 	}
 	if _, err := io.WriteString(conn, request); err != nil {

@@ -109,7 +109,7 @@ build/stek: $(COMMAND_GO)
 	go build -trimpath -o $@.$$$$ -ldflags '-s -w -X main.version=$(VERSION)' ./cmd/stek && mv $@.$$$$ $@
 
 build/man: $(COMMAND_GO)
-	@rm -rf $@ && mkdir -p $@.$$$$ && go run ./cmd/stek/genman $@.$$$$ $(VERSION) && mv $@.$$$$ $@
+	@rm -rf $@ && mkdir -p $@.$$$$ && go run -trimpath ./cmd/stek/genman $@.$$$$ $(VERSION) && mv $@.$$$$ $@
 
 # As install: builds only what is missing.
 install-command: $(COMMAND_FILES)

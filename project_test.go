@@ -63,7 +63,8 @@ func TestReadmeCommandsAreTheOnesThatAreTested(t *testing.T) {
 	for _, target := range []string{"run:", "test:"} {
 		require.Contains(t, makefile, "\n"+target)
 	}
-	require.Contains(t, read(t, ".ci/run"), "make test")
+	require.Contains(t, read(t, ".ci/run"), "\nmake test\nmake test-containers\n")
+	require.Contains(t, makefile, "\ntest-containers:")
 
 	require.Contains(t, read(t, "lib/stek.h"), "stek_open(\"memory:\", &store) != STEK_OK")
 	require.Contains(t, makefile, "\nlib:")

@@ -43,7 +43,7 @@ func buildOnce(ctx context.Context) error {
 	_, err := docker(ctx, made.run(builder.Tag(), "-v", made.path("src")+":/src", "-v", made.path("install")+":/install",
 		"--", "sh", "-ec", `
 		make -s install install-command PREFIX=/usr/local DESTDIR=/install
-		CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o build/visitor ./internal/containers/visitor`)...)
+		go build -trimpath -ldflags '-s -w' -o build/visitor ./internal/containers/visitor`)...)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,20 @@ import (
 
 // These tests need no Docker engine.
 
+// What the pages tell people to type is what the claims about the image type, but
+// for names and ports.
+func TestCommandsOfThePagesAreThoseOfTheClaims(t *testing.T) {
+	demo := "docker-compose -f " + newScenario("demo").file + " " + strings.Join(demoUp, " ") + "\n"
+	for _, page := range []string{"README.md", "docker/README.md"} {
+		text, err := os.ReadFile("../../" + page)
+		require.NoError(t, err)
+		require.Contains(t, string(text), demo, page)
+	}
+	text, err := os.ReadFile("../../docker/README.md")
+	require.NoError(t, err)
+	require.Contains(t, string(text), "docker run -d "+strings.Join(userOptions, " ")+" "+userImage+"\n")
+}
+
 func TestEveryClaimHasItsFolder(t *testing.T) {
 	claims := chosen(nil)
 	require.Greater(t, len(claims), 40)

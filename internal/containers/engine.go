@@ -94,11 +94,16 @@ func removeEverything() {
 // removeImages removes the images that this program has made, and so their
 // layers. Debian's stay.
 func removeImages(ctx context.Context) error {
-	out, err := docker(ctx, "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "label="+label+"=image")
-	if names := strings.Fields(out); err == nil && len(names) > 0 {
-		_, err = docker(ctx, append([]string{"rmi"}, names...)...)
+	for _, which := range []string{"reference=stek-test/*", "label=" + label + "=image"} {
+		out, err := docker(ctx, "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", which)
+		if names := strings.Fields(out); err == nil && len(names) > 0 {
+			_, err = docker(ctx, append([]string{"rmi"}, names...)...)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // get returns the page at a URL.

@@ -34,6 +34,10 @@ func agentClaim() *Claim {
 // mostMegabytes is what the image may have beside Debian's.
 const mostMegabytes = 40
 
+// userOptions are those of docker run for the image.
+var userOptions = []string{"--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+	"--tmpfs", "/run/stek:uid=10464,gid=10464,mode=0755"}
+
 func checkUserImage(ctx context.Context, _ *Claim) (string, error) {
 	var sizes [2]int
 	for n, tag := range []string{userImage, base(stekImage.Suite)} {
@@ -49,8 +53,7 @@ func checkUserImage(ctx context.Context, _ *Claim) (string, error) {
 	if more > mostMegabytes {
 		return "", fmt.Errorf("it is %d MB more than Debian's, want at most %d", more, mostMegabytes)
 	}
-	c, err := start(ctx, "--health-interval", "1s", "--read-only", "--cap-drop", "ALL",
-		"--security-opt", "no-new-privileges", "--tmpfs", "/run/stek:uid=10464,gid=10464,mode=0755", userImage)
+	c, err := start(ctx, append(append([]string{"--health-interval", "1s"}, userOptions...), userImage)...)
 	if err != nil {
 		return "", err
 	}
@@ -160,19 +163,19 @@ func checkAgent(ctx context.Context, c *Claim) (string, error) {
 	return "Reused after rotation, Reused after nginx was started again", nil
 }
 
+var demoUp = []string{"up", "--build"}
+
 var demoLine = regexp.MustCompile(`(New|Reused) +ticket under key ([0-9a-f]{8})`)
 
-func checkDemo(ctx context.Context, c *Claim) (string, error) {
+// checkDemo is about the demo as a user starts it, but for names and a port.
+func checkDemo(ctx context.Context, _ *Claim) (string, error) {
 	port, err := freePort()
 	if err != nil {
 		return "", err
 	}
-	s := newScenario("demo", "NGINX_IMAGE="+c.Image.Tag(), "CLIENT_IMAGE="+demoClient.Tag(), "METRICS_PORT="+port)
-	if err := demoClient.Build(ctx); err != nil {
-		return "", err
-	}
+	s := newScenario("demo", "NGINX_IMAGE=stek-test/demo-nginx", "METRICS_PORT="+port)
 	defer s.down()
-	if _, err := s.compose(ctx, "up", "--no-build", "--detach"); err != nil {
+	if _, err := s.compose(ctx, append(demoUp, "--detach")...); err != nil {
 		return "", err
 	}
 	keys := map[string]bool{}
@@ -199,8 +202,6 @@ func checkDemo(ctx context.Context, c *Claim) (string, error) {
 	}
 	return "New once, then Reused under 3 keys; metrics are served", nil
 }
-
-var demoClient = &Image{Folder: "demo/client", Suite: "bookworm"}
 
 // eventually waits for a condition, at most a minute.
 func eventually(ctx context.Context, what string, condition func() bool) error {

@@ -34,7 +34,11 @@ var matrixTests = []struct{ says, script string }{
 		go build -o /tmp/ ./cmd/stek
 		go test -count=1 -skip 'Readme|ImportRules' . ./internal/ssltest`},
 	{"C part: handshakes, tables, with AddressSanitizer", `go test -count=1 -run AddressSanitizer ./ctest`},
-	{"libstek.so, built once: its tests, C servers", `go test -count=1 ./lib/libtest ./examples/c-server ./examples/c-dlopen`},
+	// libdl, which glibc had until 2.34, leaves 32 bytes of dlerror(3) at exit.
+	{"libstek.so, built once: its tests, C servers", `
+		echo leak:libdl.so >/tmp/leaks
+		export LSAN_OPTIONS=suppressions=/tmp/leaks:print_suppressions=0
+		go test -count=1 ./lib/libtest ./examples/c-server ./examples/c-dlopen`},
 	{"libstek-preload.so, built once: its tests", `go test -count=1 ./preload/preloadtest`},
 }
 

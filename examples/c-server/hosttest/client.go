@@ -81,6 +81,33 @@ func (c Client) Visit(offer, keep string) Visit {
 	return visit
 }
 
+// OmitsTickets tells whether a server without a key sends no ticket. Before
+// OpenSSL 3.0.6 it cannot leave out a TLS 1.3 ticket: stek issues one under a
+// key that it keeps nowhere (docs/openssl.md).
+func (c Client) OmitsTickets() bool {
+	c.t.Helper()
+	if c.Version != "tls1_3" {
+		return true
+	}
+	version, err := exec.CommandContext(c.t.Context(), "openssl", "version").Output()
+	require.NoError(c.t, err)
+	return !regexp.MustCompile(`^OpenSSL (1\.1\.1|3\.0\.[0-5] )`).Match(version)
+}
+
+// GetsNoTicket tells whether a connection now brings none, or one that is of no
+// use: no two of those have the same key.
+func (c Client) GetsNoTicket() bool {
+	c.t.Helper()
+	if c.OmitsTickets() {
+		return c.Visit("", "").KeyName == ""
+	}
+	seen := map[string]bool{}
+	for range 3 {
+		seen[c.Visit("", "").KeyName] = true
+	}
+	return len(seen) == 3
+}
+
 func (c Client) file(session string) string { return filepath.Join(c.folder, session+".pem") }
 
 func (c Client) run(args []string) string {

@@ -35,6 +35,7 @@ var programs = []*Program{
 	{Name: "Go crypto/tls", Command: []string{"/visitor"}, Want: thrice},
 	{Name: "GnuTLS (gnutls-cli)", Command: []string{"./gnutls.sh"}, Want: thrice[:2]},
 	{Name: "Python ssl", Command: []string{"python3", "python.py"}, Want: thrice},
+	{Name: "Chromium, headless", Command: []string{"./chromium.sh"}, Want: thrice},
 	{Name: "wolfSSL", Command: []string{"./wolfssl"}, Want: thrice},
 }
 

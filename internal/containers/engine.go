@@ -27,8 +27,10 @@ func engineAnswers(ctx context.Context) error {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return errors.New("the command docker is not installed")
 	}
-	_, err := docker(ctx, "version", "--format", "{{.Server.Version}}")
-	return err
+	if _, err := docker(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
+		return errors.New(lastLines(err.Error(), 1))
+	}
+	return nil
 }
 
 // docker runs a command of docker's and returns what it prints on its standard

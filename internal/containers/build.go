@@ -22,8 +22,8 @@ type build struct {
 
 func (b build) path(name string) string { return filepath.Join(b.folder, name) }
 
-// goMounts are docker run's options for a container that compiles: sources, Go
-// and its modules, which the container can only read, and a cache of its own.
+// goMounts are docker run's options for a container that compiles: Go and its
+// modules, which the container can only read, and Go's cache of results.
 func (b build) goMounts() []string { return b.mounts }
 
 var builder = &Image{Folder: "build", Suite: "bullseye"}
@@ -40,7 +40,7 @@ func buildOnce(ctx context.Context) error {
 	if err := builder.Build(ctx); err != nil {
 		return err
 	}
-	_, err := docker(ctx, made.run(builder.Tag(), "-v", made.path("src")+":/src", "-v", made.path("install")+":/install",
+	_, err := docker(ctx, made.run(builder, "-v", made.path("src")+":/src", "-v", made.path("install")+":/install",
 		"--", "sh", "-ec", `
 		make -s install install-command PREFIX=/usr/local DESTDIR=/install
 		go build -trimpath -ldflags '-s -w' -o build/visitor ./internal/containers/visitor`)...)
@@ -59,7 +59,7 @@ func (b *build) stage(ctx context.Context) error {
 		return err
 	}
 	src := b.path("src")
-	for _, folder := range []string{src, b.path("install"), "build/containers/go-cache"} {
+	for _, folder := range []string{src, b.path("install")} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return err
 		}
@@ -80,22 +80,18 @@ func (b *build) stage(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("copy the sources: %w", err)
 	}
-	cache, err := filepath.Abs("build/containers/go-cache")
-	if err != nil {
-		return err
-	}
-	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOMODCACHE").Output()
+	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOMODCACHE", "GOCACHE").Output()
 	if err != nil {
 		return fmt.Errorf("ask go for its folders: %w", err)
 	}
 	folders := strings.Fields(string(out))
-	if len(folders) != 2 {
+	if len(folders) != 3 {
 		return fmt.Errorf("ask go for its folders: %q", out)
 	}
 	b.mounts = []string{
 		"-v", folders[0] + ":/usr/local/go:ro",
 		"-v", folders[1] + ":/modules:ro",
-		"-v", cache + ":/cache",
+		"-v", folders[2] + ":/cache",
 		"-e", "GOMODCACHE=/modules", "-e", "GOCACHE=/cache", "-e", "GOPROXY=off", "-e", "GOTOOLCHAIN=local",
 		"-e", "GOFLAGS=-buildvcs=false", "-e", "HOME=/tmp", "-e", "CGO_ENABLED=1",
 		"-e", "PKG_CONFIG_PATH=/src/spacemonkey/pkgconfig",
@@ -104,15 +100,17 @@ func (b *build) stage(ctx context.Context) error {
 }
 
 // run returns the arguments of docker run for a container that compiles,
-// without a network. Options come before "--", the command after it.
-func (b build) run(image string, args ...string) []string {
+// without a network. Options come before "--", the command after it. Compiled C
+// is kept apart by suite: Go's cache does not know the headers.
+func (b build) run(image *Image, args ...string) []string {
 	var options []string
 	for len(args) > 0 && args[0] != "--" {
 		options, args = append(options, args[0]), args[1:]
 	}
 	all := append([]string{"run", "--rm", "--init", "--network", "none", "--label", mark(),
-		"--user", fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())}, b.goMounts()...)
-	all = append(append(all, options...), image)
+		"--user", fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()),
+		"-e", "CGO_CFLAGS=-O2 -g -DSUITE_" + image.Suite}, b.goMounts()...)
+	all = append(append(all, options...), image.Tag())
 	return append(all, args[1:]...)
 }
 

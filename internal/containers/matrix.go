@@ -94,9 +94,7 @@ func runInMatrix(ctx context.Context, image *Image, script string) (string, erro
 	if _, err := opensslVersion(ctx, image); err != nil {
 		return "", err
 	}
-	// Compiled C is kept apart by suite: the cache does not know the headers.
-	return docker(ctx, made.run(image.Tag(), "-v", made.path("src")+":/src:ro", "--tmpfs", "/tmp:exec",
-		"-e", "CGO_CFLAGS=-O2 -g -DSUITE_"+image.Suite,
+	return docker(ctx, made.run(image, "-v", made.path("src")+":/src:ro", "--tmpfs", "/tmp:exec",
 		"--", "sh", "-ec", script)...)
 }
 

@@ -17,14 +17,13 @@ var made build
 // Debian.
 type build struct {
 	folder string // temporary; has src and install
+
+	// Docker run's options for a container that compiles: Go and its modules,
+	// which it can only read, and Go's cache of results.
 	mounts []string
 }
 
 func (b build) path(name string) string { return filepath.Join(b.folder, name) }
-
-// goMounts are docker run's options for a container that compiles: Go and its
-// modules, which the container can only read, and Go's cache of results.
-func (b build) goMounts() []string { return b.mounts }
 
 var builder = &Image{Folder: "build", Suite: "bullseye"}
 
@@ -109,7 +108,7 @@ func (b build) run(image *Image, args ...string) []string {
 	}
 	all := append([]string{"run", "--rm", "--init", "--network", "none", "--label", mark(),
 		"--user", fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()),
-		"-e", "CGO_CFLAGS=-O2 -g -DSUITE_" + image.Suite}, b.goMounts()...)
+		"-e", "CGO_CFLAGS=-O2 -g -DSUITE_" + image.Suite}, b.mounts...)
 	all = append(append(all, options...), image.Tag())
 	return append(all, args[1:]...)
 }

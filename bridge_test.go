@@ -535,7 +535,9 @@ func TestFloodAsksKeyStoreEightTimes(t *testing.T) {
 }
 
 // Eight clients resume without a pause while a new key becomes current every
-// 20 ms. Whoever presents a ticket within its lifetime is resumed.
+// 20 ms. Whoever presents a ticket within its lifetime is resumed. The lifetime
+// counts from the time at which a rotation began: what it takes until readers
+// see it, on a busy machine, is missing from it.
 func TestRotationLosesNoHandshakeAndNoResumption(t *testing.T) {
 	const lifetime = 600 * time.Millisecond
 	eachCallback(t, func(t *testing.T, p pair) {
@@ -543,15 +545,19 @@ func TestRotationLosesNoHandshakeAndNoResumption(t *testing.T) {
 		p.attach(ks)
 		end := time.Now().Add(1500 * time.Millisecond)
 		var wg sync.WaitGroup
+		var slowest time.Duration // of the rotations
 		wg.Go(func() {
 			for time.Now().Before(end) {
+				began := time.Now()
 				if err := ks.Rotate(); err != nil {
 					t.Error(err)
 				}
+				slowest = max(slowest, time.Since(began))
 				time.Sleep(20 * time.Millisecond)
 			}
 		})
-		var fresh, reused, late atomic.Int64
+		var fresh, reused atomic.Int64
+		refused := make(chan time.Duration, 10000) // how old tickets were
 		for range 8 {
 			client := ssltest.NewClient(t)
 			client.SetVersion(p.version)
@@ -568,10 +574,8 @@ func TestRotationLosesNoHandshakeAndNoResumption(t *testing.T) {
 						reused.Add(1)
 					case session == nil:
 						fresh.Add(1)
-					case waited < lifetime:
-						t.Errorf("a ticket of %v, presented within %v, was not resumed", Name(session.KeyName()), waited)
 					default:
-						late.Add(1)
+						refused <- waited
 					}
 					if len(r.Tickets) > 0 {
 						session, got = newest(r), began
@@ -580,7 +584,11 @@ func TestRotationLosesNoHandshakeAndNoResumption(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		t.Logf("%d new, %d reused, %d past their lifetime", fresh.Load(), reused.Load(), late.Load())
+		close(refused)
+		t.Logf("%d new, %d reused, %d refused; slowest rotation %v", fresh.Load(), reused.Load(), len(refused), slowest)
+		for waited := range refused {
+			require.GreaterOrEqual(t, waited, lifetime-slowest, "a ticket was not resumed")
+		}
 		require.EqualValues(t, 8, fresh.Load())
 		require.Greater(t, reused.Load(), int64(100))
 		require.Positive(t, ks.Stats().AcceptedPrevious)

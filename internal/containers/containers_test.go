@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestCommandsOfThePagesAreThoseOfTheClaims(t *testing.T) {
 }
 
 func TestEveryClaimHasItsFolder(t *testing.T) {
-	claims := chosen(nil)
+	claims := chosen(nil, regexp.MustCompile(""))
 	require.Greater(t, len(claims), 40)
 	seen := map[string]bool{}
 	for _, c := range claims {
@@ -39,12 +40,18 @@ func TestEveryClaimHasItsFolder(t *testing.T) {
 
 func TestPartIsChosenByItsName(t *testing.T) {
 	for _, part := range parts {
-		claims := chosen([]string{part})
+		claims := chosen([]string{part}, regexp.MustCompile(""))
 		require.NotEmpty(t, claims, part)
 		for _, c := range claims {
 			require.Equal(t, part, c.Part)
 		}
 	}
+}
+
+func TestRowIsChosenByAnExpression(t *testing.T) {
+	claims := chosen(nil, regexp.MustCompile("nginx, trixie"))
+	require.Len(t, claims, 1)
+	require.Equal(t, "under stek run: nginx", claims[0].Says)
 }
 
 func TestPageGetsTheTableBetweenItsMarks(t *testing.T) {

@@ -9,10 +9,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,23 +23,28 @@ import (
 
 func main() {
 	page := flag.String("page", "", "put the table into this page, between its marks, if all parts have passed")
+	rows := flag.String("run", "", "only the rows that match this regular expression")
 	list := flag.Bool("list", false, "print the claims, and check none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, flag.Args(), *page, *list))
+	only, err := regexp.Compile(*rows)
+	if err != nil {
+		os.Exit(report(fmt.Errorf("-run: %w", err)))
+	}
+	os.Exit(run(ctx, flag.Args(), only, *page, *list))
 }
 
 var parts = []string{"matrix", "servers", "clients", "image"}
 
-func run(ctx context.Context, names []string, page string, list bool) int {
+func run(ctx context.Context, names []string, only *regexp.Regexp, page string, list bool) int {
 	for _, name := range names {
 		if !slices.Contains(parts, name) && name != "clean" {
 			fmt.Fprintf(os.Stderr, "containers: no part %q: it is one of %s, clean\n", name, strings.Join(parts, ", "))
 			return 2
 		}
 	}
-	claims := chosen(names)
+	claims := chosen(names, only)
 	if list {
 		for _, c := range claims {
 			fmt.Printf("%-8s %-28s %s\n", c.Part, c.subject(), c.Says)
@@ -50,8 +57,11 @@ func run(ctx context.Context, names []string, page string, list bool) int {
 	if slices.Contains(names, "clean") {
 		return report(removeImages(ctx))
 	}
-	if page != "" && len(names) > 0 {
-		return report(fmt.Errorf("a page is written of all parts, not of %s", strings.Join(names, ", ")))
+	if page != "" && len(names)+len(only.String()) > 0 {
+		return report(errors.New("a page is written of all rows, not of some"))
+	}
+	if len(claims) == 0 {
+		return report(errors.New("no row matches"))
 	}
 	start := time.Now()
 	results, err := check(ctx, claims)
@@ -75,10 +85,11 @@ func run(ctx context.Context, names []string, page string, list bool) int {
 	return min(failed, 1)
 }
 
-// chosen are the claims of the parts, or of all.
-func chosen(names []string) (claims []*Claim) {
+// chosen are the claims of the parts, or of all, whose rows match only.
+func chosen(names []string, only *regexp.Regexp) (claims []*Claim) {
 	for _, c := range slices.Concat(imageClaims(), matrixClaims(), serverClaims(), clientClaims()) {
-		if len(names) == 0 || slices.Contains(names, c.Part) {
+		row := c.subject() + " " + c.Says
+		if (len(names) == 0 || slices.Contains(names, c.Part)) && only.MatchString(row) {
 			claims = append(claims, c)
 		}
 	}

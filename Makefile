@@ -6,21 +6,22 @@
 # make install          installs it: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR
 # make interop          real servers alone and with stek: docs/compatibility.md
 # make test-containers  containers, or one PART: matrix, servers, clients, image
+# make bench            what tickets cost with stek and without, and the goals
 # make image            the container image stek
 #
-# ARGS are handed to the program: make run ARGS=-serve
+# ARGS are handed to the program: make run ARGS=-serve, make bench ARGS="-run issue"
 
 # A header that lets github.com/spacemonkeygo/openssl compile on OpenSSL 3.
 export PKG_CONFIG_PATH := $(CURDIR)/spacemonkey/pkgconfig$(if $(PKG_CONFIG_PATH),:$(PKG_CONFIG_PATH))
 export CGO_ENABLED := 1
 
 # The C of the root package, which is also in libstek.so.
-ROOT_SOURCES := callback.c table.c tablemap.c store.c attach.c openssl.c process.c
+ROOT_SOURCES := callback.c iv.c table.c tablemap.c store.c attach.c openssl.c process.c
 
 .DEFAULT_GOAL := test
-.PHONY: run test check bench lib install command install-command interop test-containers image setup-build setup-run setup-test setup-containers clean
+.PHONY: run test check bench lib install command install-command interop test-containers image setup-build setup-run setup-test setup-bench setup-containers clean
 
-setup-build setup-run setup-test setup-containers: setup-%:
+setup-build setup-run setup-test setup-bench setup-containers: setup-%:
 	@scripts/setup.sh $*
 
 run: setup-run
@@ -36,11 +37,10 @@ check:
 	@test -z "$$(gofmt -l .)" || { echo "run gofmt -w on:"; gofmt -l .; exit 1; }
 	go vet ./...
 
-# Which of OpenSSL's two callbacks is the faster on the library at hand.
-bench: setup-test
+# What tickets cost with stek and without, side by side: docs/performance.md.
+bench: setup-bench command
 	@mkdir -p build
-	$(CC) -std=c11 -O2 -o build/kinds ctest/src/kinds.c $(ROOT_SOURCES) -lssl -lcrypto -ldl -lpthread
-	build/kinds
+	@go run ./bench -json build/bench.json $(ARGS)
 
 # ---- the library for C servers ----
 

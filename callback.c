@@ -215,13 +215,6 @@ static int derive_mac_key(const struct stekc_binding *binding, SSL *ssl, int tls
 
 /* ---- setting up the contexts ---- */
 
-static int random_bytes(const struct stekc_binding *binding, unsigned char *out, size_t size)
-{
-    if (binding->library_context != NULL)
-        return ossl.RAND_bytes_ex(binding->library_context, out, size, 0) == 1;
-    return ossl.RAND_bytes(out, (int)size) == 1;
-}
-
 static int set_up_mac(const struct stekc_binding *binding, struct stekc_mac mac,
                       const struct mac_key *key)
 {
@@ -331,15 +324,8 @@ static int decrypts(enum stek_state state)
 static int could_encrypt(const struct stekc_binding *binding, enum stek_state state,
                          struct stek_now now)
 {
-    const struct stekc_store *store = binding->store;
-    struct stek_key key;
-    int found;
-
-    if (state == STEK_CURRENT || store->ask.current != NULL)
-        return 1;
-    found = stekc_table_current(store->table, now, &key) == STEK_CURRENT;
-    stekc_wipe(&key, sizeof key);
-    return found;
+    return state == STEK_CURRENT || binding->store->ask.current != NULL ||
+           stekc_table_encrypts(binding->store->table, now);
 }
 
 /* ---- the callback's two directions ---- */
@@ -356,7 +342,7 @@ static enum stek_state encrypt_under(const struct stekc_binding *binding, SSL *s
 
     if (!derive_mac_key(binding, ssl, tls13, 1, key, &mac_key))
         state = STEK_NO_KEY;
-    else if (!random_bytes(binding, iv, STEK_IV_SIZE) || !set_up_mac(binding, mac, &mac_key) ||
+    else if (!stekc_iv(binding, iv) || !set_up_mac(binding, mac, &mac_key) ||
              !set_up_cipher(binding, cipher, key, iv, 1))
         state = STEK_FAILED;
     memcpy(name, key->name, STEK_NAME_SIZE);
@@ -372,9 +358,9 @@ static int burn(const struct stekc_binding *binding, SSL *ssl, struct stek_key *
     memset(key, 0, sizeof *key);
     key->key_size = STEK_AES_SIZE;
     key->flags = STEK_KEY_ANY_NAME;
-    return random_bytes(binding, key->name, sizeof key->name) &&
-           random_bytes(binding, key->aes_key, sizeof key->aes_key) &&
-           random_bytes(binding, key->hmac_key, sizeof key->hmac_key) &&
+    return stekc_random(binding, key->name, sizeof key->name) &&
+           stekc_random(binding, key->aes_key, sizeof key->aes_key) &&
+           stekc_random(binding, key->hmac_key, sizeof key->hmac_key) &&
            encrypt_under(binding, ssl, 1, key, name, iv, cipher, mac) == STEK_CURRENT;
 }
 
@@ -440,7 +426,7 @@ static void count_decrypt(const struct stekc_binding *binding, enum stek_state s
         stekc_table_count(binding->store->table, STEK_COUNT_RENEWED, key);
 }
 
-/* decrypt_with goes on from what the table said: facts->state, and key. */
+/* decrypt_with goes on from what the table said at now: facts->state, and key. */
 static enum stek_verdict decrypt_with(const struct stekc_binding *binding, SSL *ssl,
                                       struct stek_now now, struct stekc_facts *facts,
                                       struct stek_key *key, const unsigned char *name,
@@ -492,12 +478,19 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, SSL *ss
                                     const unsigned char *name, const unsigned char *iv,
                                     EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
 {
-    struct stek_now now = stekc_table_now(binding->store->table);
+    const struct stekc_table *table = binding->store->table;
+    struct stek_now now;
     struct stek_key key;
-    struct stekc_facts facts = {.policy = binding->policy, .soft = binding->soft};
+    struct stekc_facts facts = {
+        .state = STEK_NO_KEY, .policy = binding->policy, .soft = binding->soft};
     enum stek_verdict verdict;
 
-    facts.state = stekc_table_find(binding->store->table, name, now, &key);
+    if (!stekc_table_has(table, name) && table_answers(binding->store, STEK_NO_KEY)) {
+        count(binding, STEK_COUNT_UNKNOWN);
+        return stekc_verdict(&facts);
+    }
+    now = stekc_table_now(table);
+    facts.state = stekc_table_find(table, name, now, &key);
     if (table_answers(binding->store, facts.state)) {
         verdict = stekc_verdict(&facts);
     } else {

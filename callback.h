@@ -87,7 +87,7 @@ struct stek_now {
 struct stekc_table;
 
 /* Changes with the layout of a table or of struct stek_key. */
-enum { STEK_TABLE_LAYOUT = 2 };
+enum { STEK_TABLE_LAYOUT = 3 };
 
 /* Who reads a table: this process alone, or its forked children too. */
 enum stek_sharing { STEK_PRIVATE, STEK_INHERITED };
@@ -234,19 +234,27 @@ int stekc_table_publish(struct stekc_table *table, size_t count);
 /*
  * stekc_table_current copies the key that encrypts at now into out: of all
  * keys within their encryption window the one that began last. Returns
- * STEK_CURRENT, or STEK_NO_KEY with out unchanged. Any thread, no lock, no
- * system call; the caller wipes out.
+ * STEK_CURRENT, or STEK_NO_KEY and nothing of a key in out. Any thread, no lock,
+ * no system call; the caller wipes out.
  */
 enum stek_state stekc_table_current(const struct stekc_table *table,
                                     struct stek_now now, struct stek_key *out);
 
+/* stekc_table_encrypts tells whether stekc_table_current would find a key. */
+int stekc_table_encrypts(const struct stekc_table *table, struct stek_now now);
+
 /*
  * stekc_table_find copies the key called name into out and returns its state,
- * or STEK_NO_KEY or STEK_EXPIRED with out unchanged. As stekc_table_current.
+ * or STEK_NO_KEY or STEK_EXPIRED and nothing of it in out. As
+ * stekc_table_current.
  */
 enum stek_state stekc_table_find(const struct stekc_table *table,
                                  const unsigned char name[STEK_NAME_SIZE],
                                  struct stek_now now, struct stek_key *out);
+
+/* stekc_table_has tells whether there is a key called name, in whatever state: what
+   most tickets of others come to, without a look at the clocks. */
+int stekc_table_has(const struct stekc_table *table, const unsigned char name[STEK_NAME_SIZE]);
 
 /* stekc_table_intact is false in a forked child, whose table is zeros. */
 int stekc_table_intact(const struct stekc_table *table);

@@ -30,21 +30,23 @@ static void map_page(void)
     wiped = page;
 }
 
-struct stekc_process stekc_process(void)
+uint64_t stekc_process_number(void)
 {
-    struct stekc_process process = {getpid(), 0};
-    uint64_t next;
+    uint64_t number, next;
 
     pthread_once(&once, map_page);
     if (wiped == NULL)
-        return process;
-    process.number = atomic_load(wiped);
-    if (process.number != 0)
-        return process;
+        return 0;
+    number = atomic_load(wiped);
+    if (number != 0)
+        return number;
     next = atomic_fetch_add(&given, 1) + 1;
-    if (atomic_compare_exchange_strong(wiped, &process.number, next))
-        process.number = next;
-    return process;
+    return atomic_compare_exchange_strong(wiped, &number, next) ? next : number;
+}
+
+struct stekc_process stekc_process(void)
+{
+    return (struct stekc_process){getpid(), stekc_process_number()};
 }
 
 int stekc_is_this_process(struct stekc_process process)

@@ -16,6 +16,11 @@ struct stekc_process {
 /* stekc_process names this process. Any thread. */
 struct stekc_process stekc_process(void);
 
+/* stekc_process_number is the number of this process, another in every process
+   forked from it; 0 if the kernel cannot tell them apart. Any thread; without a
+   system call but for the first time. */
+uint64_t stekc_process_number(void);
+
 /* stekc_is_this_process is false in every process forked from that one, also
    if it has come by the same pid. Any thread. */
 int stekc_is_this_process(struct stekc_process process);

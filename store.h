@@ -56,6 +56,12 @@ struct stekc_mac {
 int stekc_callback(const struct stekc_binding *binding, SSL *ssl, unsigned char *name,
                    unsigned char *iv, EVP_CIPHER_CTX *cipher, struct stekc_mac mac, int encrypt);
 
+/* stekc_random fills out with random bytes of the binding's library context, and
+   stekc_iv a fresh initialisation vector. Return 0 if OpenSSL has none. Any
+   thread. */
+int stekc_random(const struct stekc_binding *binding, unsigned char *out, size_t size);
+int stekc_iv(const struct stekc_binding *binding, unsigned char iv[STEK_IV_SIZE]);
+
 /* stekc_stamp writes the time of authentication into a ticket about to be
    encrypted; stekc_check_age refuses a ticket whose is too long ago. Both are
    for SSL_CTX_set_session_ticket_cb(3); arg is the binding. */

@@ -26,8 +26,15 @@ struct stekc_cell {
     _Atomic uint64_t checksum;
 };
 
+/* Places of the index by name: a power of two, at least twice the keys. */
+enum { STEKC_PLACES = 2 * STEK_MAX_KEYS };
+
+/* The cells are in the order of not_before, the latest first. A place of the
+   index holds the number of a cell and 1, or 0: it is the one that follows from
+   the name, or the next free one. */
 struct stekc_slot {
     _Atomic uint64_t count;
+    _Atomic unsigned char index[STEKC_PLACES];
     struct stekc_cell cell[STEK_MAX_KEYS];
 };
 

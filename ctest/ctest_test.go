@@ -13,7 +13,7 @@ import (
 )
 
 // cFiles are the C files of the root package.
-var cFiles = []string{"callback.c", "table.c", "tablemap.c", "store.c", "attach.c", "openssl.c", "process.c"}
+var cFiles = []string{"callback.c", "iv.c", "table.c", "tablemap.c", "store.c", "attach.c", "openssl.c", "process.c"}
 
 var strict = []string{"-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g"}
 
@@ -44,6 +44,7 @@ func TestCUnderAddressSanitizer(t *testing.T) {
 		"sharedtable_test": {"table.c", "tablemap.c"},
 		"verdict_test":     cFiles,
 		"handshake_test":   cFiles,
+		"iv_test":          cFiles,
 	} {
 		t.Run(name, func(t *testing.T) {
 			program := build(t, name, root, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -54,7 +55,7 @@ func TestCUnderAddressSanitizer(t *testing.T) {
 
 // gcc's ThreadSanitizer needs an address space that is not randomised.
 func TestCUnderThreadSanitizer(t *testing.T) {
-	for name, root := range map[string][]string{"table_test": nil, "handshake_test": cFiles} {
+	for name, root := range map[string][]string{"table_test": nil, "handshake_test": cFiles, "iv_test": cFiles} {
 		t.Run(name, func(t *testing.T) {
 			program := build(t, name, root, "-O1", "-fsanitize=thread")
 			t.Log(output(t, "setarch", "-R", program))

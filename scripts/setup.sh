@@ -1,7 +1,7 @@
 #!/bin/sh
 # setup.sh installs what the make targets need beside Go, git and make.
 #
-#     scripts/setup.sh [build|run|test|containers]
+#     scripts/setup.sh [build|run|test|bench|containers]
 #
 # It says nothing and changes nothing if all is there. What is missing it
 # installs with apt-get, as root or by a sudo that asks for no password; else
@@ -18,17 +18,17 @@ PATH=$PATH:$root/usr/sbin:$root/sbin
 # need TARGETS PACKAGE CHECK...: the targets need the Debian package if the
 # command that follows fails.
 everything() {
-    need "build run test" gcc command -v gcc
-    need "build run test" libc6-dev header stdlib.h
-    need "build run test" libssl-dev header openssl/ssl.h
-    need "build run test" pkg-config command -v pkg-config
-    need "run test" openssl command -v openssl
+    need "build run test bench" gcc command -v gcc
+    need "build run test bench" libc6-dev header stdlib.h
+    need "build run test bench" libssl-dev header openssl/ssl.h
+    need "build run test bench" pkg-config command -v pkg-config
+    need "run test bench" openssl command -v openssl
     need "run test" curl command -v curl
     need "test" valgrind command -v valgrind
     need "test" g++ command -v g++
     # Servers that are run with and without stek; none is started by itself.
-    need "test" nginx command -v nginx
-    need "test" haproxy command -v haproxy
+    need "test bench" nginx command -v nginx
+    need "test bench" haproxy command -v haproxy
     need "test" apache2 command -v apache2
     need "test" lighttpd command -v lighttpd
     need "test" lighttpd-mod-openssl test -e "$root/usr/lib/lighttpd/mod_openssl.so"
@@ -38,6 +38,7 @@ everything() {
     need "test" python3 test -e "$root/usr/bin/python3"
     need "test" systemd command -v systemd-analyze
     need "test" prometheus command -v promtool
+    need "bench" wrk command -v wrk
     # A Docker engine is not installed: where none is, there is nothing to do.
     ! command -v docker >/dev/null 2>&1 || containers
 }
@@ -117,8 +118,8 @@ apt_install() {
 
 target=${1:-all}
 case $target in
-build | run | test | containers | all) ;;
-*) die "no target \"$target\": it is build, run, test or containers" ;;
+build | run | test | bench | containers | all) ;;
+*) die "no target \"$target\": it is build, run, test, bench or containers" ;;
 esac
 
 check_go

@@ -30,6 +30,7 @@ var stubs = map[string]string{
 	"docker":         `[ "$1" != compose ]`,
 	"docker-compose": `:`,
 	"debootstrap":    `:`,
+	"wrk":            `:`,
 	"sudo":           `test "$1" = -n || exit 9; test -e "$PACKAGES/../sudo" || exit 1; echo "sudo" >>"$PACKAGES/../log"; shift; UID0=yes "$@"`,
 	"apt-get": `echo "apt-get $*" >>"$PACKAGES/../log"
 test "${UID0:-}" = yes || test "$(id -u)" = 0 || exit 100
@@ -42,7 +43,7 @@ install)
 esac`,
 }
 
-var allPackages = append([]string{"gcc", "libc6-dev", "libssl-dev", "pkg-config", "openssl", "curl", "valgrind", "g++"}, servers...)
+var allPackages = append([]string{"gcc", "libc6-dev", "libssl-dev", "pkg-config", "openssl", "curl", "valgrind", "g++", "wrk"}, servers...)
 
 // servers is what the tests need beside a compiler, by the file that tells that
 // the package is there.
@@ -165,6 +166,7 @@ func TestRootInstallsWhatTheTargetNeeds(t *testing.T) {
 	for _, tt := range []struct{ target, installed string }{
 		{"build", "gcc libc6-dev libssl-dev pkg-config"},
 		{"run", "gcc libc6-dev libssl-dev pkg-config openssl curl"},
+		{"bench", "gcc libc6-dev libssl-dev pkg-config openssl nginx haproxy wrk"},
 		{"test", "gcc libc6-dev libssl-dev pkg-config openssl curl valgrind g++ " + strings.Join(servers, " ")},
 	} {
 		t.Run(tt.target, func(t *testing.T) {

@@ -47,7 +47,7 @@ func command(ctx context.Context, environ []string, name string, args ...string)
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, &all), &all
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, lastLines(all.text.String(), 60))
+		return stdout.String(), fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, lastLines(all.text.String(), 200))
 	}
 	return stdout.String(), nil
 }

@@ -1,0 +1,192 @@
+/*
+ * alone.c - measures of the callback without a handshake around it: contexts are
+ * made, set up, and freed, as libssl does it for one ticket. This file includes
+ * callback.c, so that every call begins with a fresh budget.
+ */
+#include "../../callback.c"
+
+#include "bench.h"
+
+enum { TIMES = 4000 };
+
+/* A connection inside its client_hello callback, the only place where the name
+   that the client sent can be read. */
+static int in_hello(SSL *ssl, int *alert, void *arg)
+{
+    (void)alert;
+    ((void (*)(SSL *))arg)(ssl);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static int this_round;
+static struct stekc_binding binding;
+
+/* built_in does what libssl does with its own keys, see ssl/t1_lib.c and
+   ssl/statem/statem_srvr.c of OpenSSL. */
+static void built_in(SSL *ssl, int encrypt)
+{
+    static const unsigned char key[32] = "any key has the same cost as any";
+    unsigned char iv[STEK_IV_SIZE] = {0};
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *mac = EVP_MAC_CTX_new(hmac);
+    EVP_CIPHER *aes = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    OSSL_PARAM params[] = {{OSSL_MAC_PARAM_DIGEST, OSSL_PARAM_UTF8_STRING, (char *)"SHA256", 6, 0},
+                           {NULL, 0, NULL, 0, 0}};
+
+    EVP_MAC_free(hmac);
+    CHECK(EVP_MAC_init(mac, key, sizeof key, params) == 1);
+#else
+    const EVP_CIPHER *aes = EVP_aes_256_cbc();
+    HMAC_CTX *mac = HMAC_CTX_new();
+
+    CHECK(HMAC_Init_ex(mac, key, sizeof key, EVP_sha256(), NULL) == 1);
+#endif
+    (void)ssl;
+    if (encrypt) {
+        CHECK(RAND_bytes(iv, sizeof iv) == 1);
+        CHECK(EVP_EncryptInit_ex(cipher, aes, NULL, key, iv) == 1);
+    } else {
+        CHECK(EVP_DecryptInit_ex(cipher, aes, NULL, key, iv) == 1);
+    }
+#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
+    EVP_CIPHER_free(aes);
+    EVP_MAC_CTX_free(mac);
+#else
+    HMAC_CTX_free(mac);
+#endif
+    EVP_CIPHER_CTX_free(cipher);
+}
+
+static unsigned char name[STEK_NAME_SIZE];
+
+static void by_callback(SSL *ssl, int encrypt, enum peer peer)
+{
+    unsigned char out[STEK_NAME_SIZE], iv[STEK_IV_SIZE] = {0};
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    HMAC_CTX *hmac = HMAC_CTX_new();
+    int verdict;
+
+    if (encrypt)
+        memset(out, 0, sizeof out);
+    else
+        memcpy(out, name, sizeof out);
+    switch (peer) {
+    case PEER_MAN_PAGE:
+        verdict = man_page_callback(ssl, out, iv, cipher, hmac, encrypt);
+        break;
+    case PEER_FLOOR:
+        verdict = floor_callback(ssl, out, iv, cipher, hmac, encrypt);
+        break;
+    default:
+        CHECK(SSL_set_ex_data(ssl, budget_index, NULL) == 1);
+        verdict = stekc_callback(&binding, ssl, out, iv, cipher, (struct stekc_mac){hmac, NULL}, encrypt);
+    }
+    CHECK(verdict > 0);
+    HMAC_CTX_free(hmac);
+    EVP_CIPHER_CTX_free(cipher);
+}
+
+static void by_evp(SSL *ssl, int encrypt)
+{
+#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
+    unsigned char out[STEK_NAME_SIZE], iv[STEK_IV_SIZE] = {0};
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *mac = EVP_MAC_CTX_new(hmac);
+
+    EVP_MAC_free(hmac);
+    memcpy(out, name, sizeof out);
+    CHECK(SSL_set_ex_data(ssl, budget_index, NULL) == 1);
+    CHECK(stekc_callback(&binding, ssl, out, iv, cipher, (struct stekc_mac){NULL, mac}, encrypt) > 0);
+    EVP_MAC_CTX_free(mac);
+    EVP_CIPHER_CTX_free(cipher);
+#else
+    by_callback(ssl, encrypt, PEER_STEK);
+#endif
+}
+
+static double time_of(SSL *ssl, enum peer peer, int encrypt)
+{
+    double begun;
+
+    peer_key_name(SSL_get_SSL_CTX(ssl), peer, name);
+    begun = busy_nanoseconds();
+    for (int i = 0; i < TIMES; i++) {
+        if (peer == PEER_BUILT_IN)
+            built_in(ssl, encrypt);
+        else if (peer == PEER_STEK_EVP)
+            by_evp(ssl, encrypt);
+        else
+            by_callback(ssl, encrypt, peer);
+    }
+    return (busy_nanoseconds() - begun) / TIMES;
+}
+
+static void every_peer(SSL *ssl)
+{
+    static const enum peer peers[] = {PEER_BUILT_IN, PEER_MAN_PAGE, PEER_FLOOR, PEER_STEK, PEER_STEK_EVP};
+
+    for (int i = 0; i < 5; i++) {
+        enum peer peer = peers[(i + this_round) % 5];
+
+        emit("alone-encrypt", peer_names[peer], this_round, time_of(ssl, peer, 1));
+        emit("alone-decrypt", peer_names[peer], this_round, time_of(ssl, peer, 0));
+    }
+}
+
+/* in_connection calls measure in the client_hello callback of a connection. */
+static void in_connection(void (*measure)(SSL *))
+{
+    static SSL_CTX *server, *client;
+    SSL_SESSION *session = NULL;
+
+    if (server == NULL) {
+        server = new_server();
+        client = new_client(TLS1_3_VERSION);
+        peer_attach(server, PEER_STEK);
+        peer_attach(new_server(), PEER_FLOOR); /* which keys its contexts */
+        binding = (struct stekc_binding){
+            .store = bench_store(), .auth_age_cap = INT64_C(86400000000000),
+#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
+            .aes256 = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL),
+            .sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL),
+#else
+            .aes256 = (EVP_CIPHER *)EVP_aes_256_cbc(),
+            .sha256 = (EVP_MD *)EVP_sha256(),
+#endif
+        };
+    }
+    SSL_CTX_set_client_hello_cb(server, in_hello, (void *)measure);
+    CHECK(connect_once(server, client, &session) == 0);
+    SSL_SESSION_free(session);
+}
+
+void measure_alone(int round)
+{
+    this_round = round;
+    in_connection(every_peer);
+}
+
+static const size_t sizes[] = {1, 3, 16, STEK_MAX_KEYS};
+
+static void every_size(SSL *ssl)
+{
+    for (int i = 0; i < 4; i++) {
+        size_t keys = sizes[(i + this_round) % 4];
+        char variant[32];
+
+        bench_publish(keys);
+        snprintf(variant, sizeof variant, "%zu keys", keys);
+        emit("keys-encrypt", variant, this_round, time_of(ssl, PEER_STEK, 1));
+        emit("keys-decrypt", variant, this_round, time_of(ssl, PEER_STEK, 0));
+    }
+    bench_publish(3);
+}
+
+void measure_keys(int round)
+{
+    this_round = round;
+    in_connection(every_size);
+}

@@ -377,9 +377,9 @@ func fillKey(out *C.struct_stek_key, k Key) error {
 	copied := k
 	copied.AESKey = ticketkey.SecretOf(aes[:copy(aes, k.AESKey.Bytes())])
 	copied.HMACKey = ticketkey.SecretOf(hmac[:copy(hmac, k.HMACKey.Bytes())])
-	err := k.Validate() // of the sizes, above all
-	if err == nil {
-		err = copied.Validate()
+	err := copied.Validate()
+	if len(copied.AESKey.Bytes()) < size || len(copied.HMACKey.Bytes()) < len(k.HMACKey.Bytes()) {
+		err = k.Validate() // a secret that is too long for its place
 	}
 	if err != nil {
 		wipeKey(out)

@@ -55,8 +55,11 @@ func (h *health) tell(name string, err error) bool {
 		h.operations[name] = o
 	}
 	o.last = err
+	if o.said == (err != nil) {
+		return false
+	}
 	now := time.Now()
-	if o.said == (err != nil) || now.Sub(o.saidAt) < quietTime {
+	if now.Sub(o.saidAt) < quietTime {
 		return false
 	}
 	o.said, o.saidAt = err != nil, now

@@ -51,7 +51,7 @@ struct stekc_process stekc_process(void)
 
 int stekc_is_this_process(struct stekc_process process)
 {
-    struct stekc_process now = stekc_process();
+    uint64_t number = stekc_process_number();
 
-    return now.pid == process.pid && now.number == process.number;
+    return number != 0 ? number == process.number : getpid() == process.pid;
 }

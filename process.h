@@ -22,7 +22,8 @@ struct stekc_process stekc_process(void);
 uint64_t stekc_process_number(void);
 
 /* stekc_is_this_process is false in every process forked from that one, also
-   if it has come by the same pid. Any thread. */
+   if it has come by the same pid. Any thread; without a system call where
+   stekc_process_number is not 0. */
 int stekc_is_this_process(struct stekc_process process);
 
 #endif

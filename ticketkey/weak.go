@@ -31,7 +31,7 @@ func weakness(secret []byte) string {
 
 func shortestPeriod(b []byte) int {
 	for period := 1; period < len(b); period++ {
-		if bytes.Equal(b[period:], b[:len(b)-period]) {
+		if b[period] == b[0] && bytes.Equal(b[period:], b[:len(b)-period]) {
 			return period
 		}
 	}

@@ -19,10 +19,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-stek/stek/internal/page"
 )
 
 func main() {
-	page := flag.String("page", "", "put the table into this page, between its marks, if all parts have passed")
+	file := flag.String("page", "", "put the table into this page, between its marks, if all parts have passed")
 	rows := flag.String("run", "", "only the rows that match this regular expression")
 	list := flag.Bool("list", false, "print the claims, and check none")
 	flag.Parse()
@@ -32,12 +34,12 @@ func main() {
 	if err != nil {
 		os.Exit(report(fmt.Errorf("-run: %w", err)))
 	}
-	os.Exit(run(ctx, flag.Args(), only, *page, *list))
+	os.Exit(run(ctx, flag.Args(), only, *file, *list))
 }
 
 var parts = []string{"matrix", "servers", "clients", "image"}
 
-func run(ctx context.Context, names []string, only *regexp.Regexp, page string, list bool) int {
+func run(ctx context.Context, names []string, only *regexp.Regexp, file string, list bool) int {
 	for _, name := range names {
 		if !slices.Contains(parts, name) && name != "clean" {
 			fmt.Fprintf(os.Stderr, "containers: no part %q: it is one of %s, clean\n", name, strings.Join(parts, ", "))
@@ -57,7 +59,7 @@ func run(ctx context.Context, names []string, only *regexp.Regexp, page string, 
 	if slices.Contains(names, "clean") {
 		return report(removeImages(ctx))
 	}
-	if page != "" && len(names)+len(only.String()) > 0 {
+	if file != "" && len(names)+len(only.String()) > 0 {
 		return report(errors.New("a page is written of all rows, not of some"))
 	}
 	if len(claims) == 0 {
@@ -76,8 +78,8 @@ func run(ctx context.Context, names []string, only *regexp.Regexp, page string, 
 	}
 	fmt.Println()
 	table(os.Stdout, results, true)
-	if failed == 0 && page != "" {
-		if err := writePage(page, results); err != nil {
+	if failed == 0 && file != "" {
+		if err := writePage(file, results); err != nil {
 			return report(err)
 		}
 	}
@@ -106,6 +108,13 @@ func check(ctx context.Context, claims []*Claim) ([]Result, error) {
 	}
 	fmt.Printf("stek and its libraries are built on %s (%.0f s)\n", builder.Suite, time.Since(start).Seconds())
 	return checkAll(ctx, claims, os.Stdout), nil
+}
+
+// writePage puts results into a page, between its marks, without their times.
+func writePage(file string, results []Result) error {
+	var b strings.Builder
+	table(&b, results, false)
+	return page.Write(file, "containers", b.String())
 }
 
 // withoutEngine says what is not checked, and why. In CI that is a failure.

@@ -520,6 +520,9 @@ func TestFloodOfTicketsCostsEightKeySetUps(t *testing.T) {
 	require.True(t, ssltest.RawIdentityFlood(server, flood).ServerHello)
 	require.EqualValues(t, 8, ks.Stats().Accepted)
 	require.EqualValues(t, 1692, ks.Stats().Limited)
+
+	require.True(t, ssltest.RawIdentityFlood(server, flood).ServerHello)
+	require.EqualValues(t, 16, ks.Stats().Accepted, "the next ClientHello has a budget of its own")
 }
 
 func TestFloodAsksKeyStoreEightTimes(t *testing.T) {

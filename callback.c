@@ -47,9 +47,16 @@ static const unsigned char stamp_mark[] = "stek-at1";
 /* How far ahead of our clock another host's may have stamped a ticket, ns. */
 #define STAMP_AHEAD (INT64_C(60) * 1000000000)
 
-/* SSL ex_data: the budget spent (a number), and a struct kept_name. */
-static int budget_index = -1;
+/* SSL ex_data: a struct kept_name. */
 static int name_index = -1;
+
+/* What this thread has spent on the ClientHello that it met last. One is looked
+   at in one go, and an allocation in the SSL would cost more than a ticket. */
+static _Thread_local struct {
+    const SSL *ssl;
+    uintptr_t hello;
+    int spent;
+} budget;
 
 static void count(const struct stekc_binding *binding, enum stek_counter counter)
 {
@@ -291,20 +298,17 @@ static enum stek_state ask_named(const struct stekc_binding *binding, struct ste
     }
 }
 
-/*
- * within_budget spends one unit of ssl's budget. The units spent are kept with
- * the random of the ClientHello they were spent on, so the next ClientHello on
- * the same SSL starts anew.
- */
-static int within_budget(SSL *ssl)
+/* within_budget spends one unit of the ClientHello in progress. */
+static int within_budget(const SSL *ssl)
 {
-    uintptr_t kept = (uintptr_t)ossl.SSL_get_ex_data(ssl, budget_index);
     uintptr_t hello = this_hello(ssl);
-    uintptr_t spent = (kept & ~(uintptr_t)0xff) == hello ? kept & 0xff : 0;
 
-    if (spent >= BUDGET)
-        return 0;
-    return ossl.SSL_set_ex_data(ssl, budget_index, (void *)(hello | (spent + 1))) == 1;
+    if (budget.ssl != ssl || budget.hello != hello) {
+        budget.ssl = ssl;
+        budget.hello = hello;
+        budget.spent = 0;
+    }
+    return budget.spent < BUDGET && ++budget.spent;
 }
 
 /* table_answers tells that what the table says is final: a miss, mostly. */
@@ -622,11 +626,8 @@ static int forget_name(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, STEKC_DUP
 
 int stekc_connection_init(void)
 {
-    if (budget_index < 0)
-        budget_index =
-            ossl.CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, NULL, NULL);
     if (name_index < 0)
         name_index = ossl.CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, forget_name,
                                                   free_name);
-    return budget_index >= 0 && name_index >= 0;
+    return name_index >= 0;
 }

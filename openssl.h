@@ -49,8 +49,8 @@
     X(SSL_get_servername, OSSL_1_1_1, "server name when a ticket is encrypted")          \
     X(SSL_client_hello_get0_ext, OSSL_1_1_1, "server name when a ticket is decrypted")   \
     X(SSL_get_client_random, OSSL_1_1_1, "tells one ClientHello from the next")          \
-    X(SSL_set_ex_data, OSSL_1_1_1, "budget and server name of a connection")             \
-    X(SSL_get_ex_data, OSSL_1_1_1, "budget and server name of a connection")             \
+    X(SSL_set_ex_data, OSSL_1_1_1, "server name of a connection")                        \
+    X(SSL_get_ex_data, OSSL_1_1_1, "server name of a connection")                        \
     X(CRYPTO_get_ex_new_index, OSSL_1_1_1, "ex_data")                                    \
     X(EVP_EncryptInit_ex, OSSL_1_1_1, "cipher set-up")                                   \
     X(EVP_DecryptInit_ex, OSSL_1_1_1, "cipher set-up")                                   \

@@ -7,7 +7,7 @@
 
 #include "bench.h"
 
-enum { TIMES = 4000 };
+enum { TIMES = 100, CHUNKS = 40 };
 
 /* A connection inside its client_hello callback, the only place where the name
    that the client sent can be read. */
@@ -80,7 +80,7 @@ static void by_callback(SSL *ssl, int encrypt, enum peer peer)
         verdict = floor_callback(ssl, out, iv, cipher, hmac, encrypt);
         break;
     default:
-        CHECK(SSL_set_ex_data(ssl, budget_index, NULL) == 1);
+        budget.ssl = NULL;
         verdict = stekc_callback(&binding, ssl, out, iv, cipher, (struct stekc_mac){hmac, NULL}, encrypt);
     }
     CHECK(verdict > 0);
@@ -98,7 +98,7 @@ static void by_evp(SSL *ssl, int encrypt)
 
     EVP_MAC_free(hmac);
     memcpy(out, name, sizeof out);
-    CHECK(SSL_set_ex_data(ssl, budget_index, NULL) == 1);
+    budget.ssl = NULL;
     CHECK(stekc_callback(&binding, ssl, out, iv, cipher, (struct stekc_mac){NULL, mac}, encrypt) > 0);
     EVP_MAC_CTX_free(mac);
     EVP_CIPHER_CTX_free(cipher);
@@ -127,12 +127,18 @@ static double time_of(SSL *ssl, enum peer peer, int encrypt)
 static void every_peer(SSL *ssl)
 {
     static const enum peer peers[] = {PEER_BUILT_IN, PEER_MAN_PAGE, PEER_FLOOR, PEER_STEK, PEER_STEK_EVP};
+    enum { ALL = 5 };
+    double encrypt[ALL] = {0}, decrypt[ALL] = {0};
 
-    for (int i = 0; i < 5; i++) {
-        enum peer peer = peers[(i + this_round) % 5];
+    for (int i = 0; i < ALL * CHUNKS; i++) {
+        int peer = (i + this_round) % ALL;
 
-        emit("alone-encrypt", peer_names[peer], this_round, time_of(ssl, peer, 1));
-        emit("alone-decrypt", peer_names[peer], this_round, time_of(ssl, peer, 0));
+        encrypt[peer] += time_of(ssl, peers[peer], 1);
+        decrypt[peer] += time_of(ssl, peers[peer], 0);
+    }
+    for (int i = 0; i < ALL; i++) {
+        emit("alone-encrypt", peer_names[peers[i]], this_round, encrypt[i] / CHUNKS);
+        emit("alone-decrypt", peer_names[peers[i]], this_round, decrypt[i] / CHUNKS);
     }
 }
 
@@ -169,18 +175,25 @@ void measure_alone(int round)
     in_connection(every_peer);
 }
 
-static const size_t sizes[] = {1, 3, 16, STEK_MAX_KEYS};
-
 static void every_size(SSL *ssl)
 {
-    for (int i = 0; i < 4; i++) {
-        size_t keys = sizes[(i + this_round) % 4];
+    static const size_t sizes[] = {1, 3, 16, STEK_MAX_KEYS};
+    enum { ALL = 4 };
+    double encrypt[ALL] = {0}, decrypt[ALL] = {0};
+
+    for (int i = 0; i < ALL * CHUNKS; i++) {
+        int size = (i + this_round) % ALL;
+
+        bench_publish(sizes[size]);
+        encrypt[size] += time_of(ssl, PEER_STEK, 1);
+        decrypt[size] += time_of(ssl, PEER_STEK, 0);
+    }
+    for (int i = 0; i < ALL; i++) {
         char variant[32];
 
-        bench_publish(keys);
-        snprintf(variant, sizeof variant, "%zu keys", keys);
-        emit("keys-encrypt", variant, this_round, time_of(ssl, PEER_STEK, 1));
-        emit("keys-decrypt", variant, this_round, time_of(ssl, PEER_STEK, 0));
+        snprintf(variant, sizeof variant, "%zu keys", sizes[i]);
+        emit("keys-encrypt", variant, this_round, encrypt[i] / CHUNKS);
+        emit("keys-decrypt", variant, this_round, decrypt[i] / CHUNKS);
     }
     bench_publish(3);
 }

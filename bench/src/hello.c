@@ -108,9 +108,14 @@ static SSL_CTX *new_context(enum peer peer)
     return ctx;
 }
 
-/* nanoseconds_of is the time from a new SSL to its end, for one hello. */
-static double nanoseconds_of(SSL_CTX *ctx, const struct bytes *hello, int times)
+/* The client random of a hello begins here: headers of record and message, version. */
+enum { RANDOM = 5 + 4 + 2 };
+
+/* nanoseconds_of is the time from a new SSL to its end, for one hello. Each has
+   another client random, as those of different clients have. */
+static double nanoseconds_of(SSL_CTX *ctx, struct bytes *hello, int times)
 {
+    static uint32_t number;
     double begun = busy_nanoseconds();
 
     for (int i = 0; i < times; i++) {
@@ -118,6 +123,8 @@ static double nanoseconds_of(SSL_CTX *ctx, const struct bytes *hello, int times)
         BIO *in = BIO_new_mem_buf(hello->data, (int)hello->size), *out = BIO_new(BIO_s_mem());
 
         CHECK(ssl != NULL && in != NULL && out != NULL);
+        number++;
+        memcpy(hello->data + RANDOM + 1, &number, sizeof number);
         SSL_set_bio(ssl, in, out);
         CHECK(SSL_accept(ssl) != 1);
         SSL_free(ssl);
@@ -131,27 +138,41 @@ static uint64_t counted(enum stek_counter counter)
     return stekc_table_counted(stekc_store_table(bench_store()), counter);
 }
 
-/* per_ticket is what each of some tickets adds to a hello without. */
-static double per_ticket(enum peer peer, int tickets, const unsigned char *name, int times)
-{
-    static struct bytes with, without;
-    static SSL_CTX *contexts[PEERS];
-    unsigned char known[STEK_NAME_SIZE];
-    double base = 0, more = 0;
+/* A peer's context, and what it has taken. */
+struct refusing {
+    SSL_CTX *ctx;
+    struct bytes without, with;
+    double base, more;
+};
 
-    if (contexts[peer] == NULL)
-        contexts[peer] = new_context(peer);
-    if (name == NULL) {
-        peer_key_name(contexts[peer], peer, known);
-        name = known;
+/* refuse measures what each of some tickets adds to a hello without, for each of
+   count peers in turn. name NULL: that of the peer's own key. */
+static void refuse(const char *measure, int round, const enum peer *peers, int count, int tickets,
+                   const unsigned char *name, int times)
+{
+    static struct refusing all[PEERS];
+    unsigned char known[STEK_NAME_SIZE];
+
+    for (int i = 0; i < count; i++) {
+        struct refusing *r = &all[peers[i]];
+
+        if (r->ctx == NULL)
+            r->ctx = new_context(peers[i]);
+        r->base = r->more = 0;
+        if (name == NULL)
+            peer_key_name(r->ctx, peers[i], known);
+        make_hello(&r->without, 0, NULL, 0);
+        make_hello(&r->with, tickets, name != NULL ? name : known, 0);
     }
-    make_hello(&without, 0, NULL, 0);
-    make_hello(&with, tickets, name, 0);
-    for (int i = 0; i < times; i++) { /* in turn, so that noise falls on both */
-        base += nanoseconds_of(contexts[peer], &without, 20);
-        more += nanoseconds_of(contexts[peer], &with, 20);
+    for (int i = 0; i < count * times; i++) {
+        struct refusing *r = &all[peers[(i + round) % count]];
+
+        r->base += nanoseconds_of(r->ctx, &r->without, 10);
+        r->more += nanoseconds_of(r->ctx, &r->with, 10);
     }
-    return (more - base) / times / tickets;
+    for (int i = 0; i < count; i++)
+        emit(measure, peer_names[peers[i]], round,
+             (all[peers[i]].more - all[peers[i]].base) / times / tickets);
 }
 
 /* As many tickets as stek sets up keys for in one ClientHello. */
@@ -160,15 +181,10 @@ enum { REJECTED = 8 };
 void measure_reject(int round)
 {
     static const enum peer peers[] = {PEER_BUILT_IN, PEER_MAN_PAGE, PEER_FLOOR, PEER_STEK, PEER_STEK_EVP};
+    uint64_t before = counted(STEK_COUNT_ACCEPTED);
 
-    for (int i = 0; i < 5; i++) {
-        enum peer peer = peers[(i + round) % 5];
-        uint64_t before = counted(STEK_COUNT_ACCEPTED);
-
-        emit("reject", peer_names[peer], round, per_ticket(peer, REJECTED, NULL, 100));
-        if (peer == PEER_STEK || peer == PEER_STEK_EVP)
-            CHECK(counted(STEK_COUNT_ACCEPTED) - before == 100 * 20 * REJECTED);
-    }
+    refuse("reject", round, peers, 5, REJECTED, NULL, 200);
+    CHECK(counted(STEK_COUNT_ACCEPTED) - before == 2 * 200 * 10 * REJECTED);
 }
 
 static const unsigned char unknown_name[] = "an unknown name.";
@@ -176,29 +192,26 @@ static const unsigned char unknown_name[] = "an unknown name.";
 void measure_unknown(int round)
 {
     static const enum peer peers[] = {PEER_BUILT_IN, PEER_EMPTY, PEER_STEK};
+    uint64_t before = counted(STEK_COUNT_UNKNOWN);
 
-    for (int i = 0; i < 3; i++) {
-        enum peer peer = peers[(i + round) % 3];
-        uint64_t before = counted(STEK_COUNT_UNKNOWN);
-
-        emit("unknown", peer_names[peer], round, per_ticket(peer, MOST, unknown_name, 4));
-        if (peer == PEER_STEK)
-            CHECK(counted(STEK_COUNT_UNKNOWN) - before == 4 * 20 * MOST);
-    }
+    refuse("unknown", round, peers, 3, MOST, unknown_name, 8);
+    CHECK(counted(STEK_COUNT_UNKNOWN) - before == 8 * 10 * MOST);
 }
 
 void measure_flood(int round)
 {
     static const enum peer peers[] = {PEER_BUILT_IN, PEER_STEK, PEER_STEK_EVP};
-    static SSL_CTX *contexts[PEERS];
+    enum { ALL = 3, CHUNKS = 12, TIMES = 5 };
+    static SSL_CTX *contexts[ALL];
     static struct bytes hello;
+    double busy[ALL] = {0};
 
     make_hello(&hello, MOST, unknown_name, 1);
-    for (int i = 0; i < 3; i++) {
-        enum peer peer = peers[(i + round) % 3];
-
-        if (contexts[peer] == NULL)
-            contexts[peer] = new_context(peer);
-        emit("flood", peer_names[peer], round, nanoseconds_of(contexts[peer], &hello, 60) / 1000);
-    }
+    for (int i = 0; i < ALL; i++)
+        if (contexts[i] == NULL)
+            contexts[i] = new_context(peers[i]);
+    for (int i = 0; i < ALL * CHUNKS; i++)
+        busy[(i + round) % ALL] += nanoseconds_of(contexts[(i + round) % ALL], &hello, TIMES);
+    for (int i = 0; i < ALL; i++)
+        emit("flood", peer_names[peers[i]], round, busy[i] / CHUNKS / 1000);
 }

@@ -66,96 +66,129 @@ static double resume(const struct contexts *c)
     return busy;
 }
 
+static const enum peer resumed[] = {PEER_BUILT_IN, PEER_MAN_PAGE, PEER_STEK, PEER_STEK_EVP};
+
+enum { RESUMED = sizeof resumed / sizeof *resumed };
+
 struct work {
-    const struct contexts *contexts;
-    int times;
-    double busy;
+    const struct contexts *contexts[RESUMED];
+    int times, first;
+    double busy[RESUMED];
 };
 
+/* resume_often lets the peers take turns, handshake by handshake. */
 static void *resume_often(void *arg)
 {
     struct work *work = arg;
 
-    for (int i = 0; i < work->times; i++)
-        work->busy += resume(work->contexts);
+    for (int i = 0; i < work->times * RESUMED; i++) {
+        int peer = (i + work->first) % RESUMED;
+
+        work->busy[peer] += resume(work->contexts[peer]);
+    }
     return NULL;
 }
 
-/* per_second is the number of handshakes per second of server's time. */
-static double per_second(enum peer peer, int version, int threads, int times)
+/* Handshakes per second of server's time. */
+static void resume_on(int round, const char *measure, int version, int threads, int times)
 {
     pthread_t thread[8];
-    struct work work[8];
-    double busy = 0;
+    struct work work[8] = {0};
 
-    for (int i = 0; i < threads; i++)
-        work[i] = (struct work){.contexts = contexts_of(peer, version), .times = times};
+    for (int i = 0; i < threads; i++) {
+        work[i].times = times;
+        work[i].first = round + i;
+        for (int j = 0; j < RESUMED; j++)
+            work[i].contexts[j] = contexts_of(resumed[j], version);
+    }
     for (int i = 0; i < threads; i++)
         CHECK(pthread_create(&thread[i], NULL, resume_often, &work[i]) == 0);
-    for (int i = 0; i < threads; i++) {
+    for (int i = 0; i < threads; i++)
         CHECK(pthread_join(thread[i], NULL) == 0);
-        busy += work[i].busy;
+    for (int j = 0; j < RESUMED; j++) {
+        double busy = 0;
+
+        for (int i = 0; i < threads; i++)
+            busy += work[i].busy[j] / threads;
+        emit(measure, peer_names[resumed[j]], round, threads * times / busy * 1e9);
     }
-    return threads * times / (busy / threads) * 1e9;
 }
 
 void measure_resume(int round)
 {
-    static const enum peer peers[] = {PEER_BUILT_IN, PEER_MAN_PAGE, PEER_STEK, PEER_STEK_EVP};
-
-    for (int i = 0; i < 4; i++) {
-        enum peer peer = peers[(i + round) % 4];
-
-        emit("resume12-1", peer_names[peer], round, per_second(peer, TLS1_2_VERSION, 1, 1000));
-        emit("resume12-2", peer_names[peer], round, per_second(peer, TLS1_2_VERSION, 2, 500));
-        emit("resume13-1", peer_names[peer], round, per_second(peer, TLS1_3_VERSION, 1, 400));
-        emit("resume13-2", peer_names[peer], round, per_second(peer, TLS1_3_VERSION, 2, 200));
-    }
+    resume_on(round, "resume12-1", TLS1_2_VERSION, 1, 1000);
+    resume_on(round, "resume12-2", TLS1_2_VERSION, 2, 500);
+    resume_on(round, "resume13-1", TLS1_3_VERSION, 1, 400);
+    resume_on(round, "resume13-2", TLS1_3_VERSION, 2, 200);
 }
 
 /* ---- a ticket issued on its own ---- */
+
+/* A connection whose server has no more to read, and writes into nothing. */
+struct issuer {
+    SSL *server, *client;
+    SSL_SESSION *kept;
+    BIO *sink;
+};
+
+static void open_issuer(struct issuer *issuer, const struct contexts *c)
+{
+    BIO *one = NULL, *other = NULL;
+    int done = 0;
+
+    issuer->server = SSL_new(c->server);
+    issuer->client = SSL_new(c->client);
+    issuer->sink = BIO_new(BIO_s_null());
+    CHECK(issuer->server != NULL && issuer->client != NULL && issuer->sink != NULL);
+    CHECK(BIO_new_bio_pair(&one, 1 << 16, &other, 1 << 16) == 1);
+    SSL_set_bio(issuer->server, one, one);
+    SSL_set_bio(issuer->client, other, other);
+    SSL_set_accept_state(issuer->server);
+    SSL_set_connect_state(issuer->client);
+    CHECK(SSL_set_ex_data(issuer->client, 0, &issuer->kept) == 1);
+    CHECK(SSL_set_tlsext_host_name(issuer->client, "a.example") == 1);
+    for (int i = 0; i < 10 && done != 3; i++) {
+        done = SSL_do_handshake(issuer->client) == 1;
+        done |= (SSL_do_handshake(issuer->server) == 1) << 1;
+    }
+    CHECK(done == 3);
+    SSL_set0_wbio(issuer->server, issuer->sink);
+}
+
+static void close_issuer(struct issuer *issuer)
+{
+    SSL_set_shutdown(issuer->client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_set_shutdown(issuer->server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(issuer->client);
+    SSL_free(issuer->server);
+    SSL_SESSION_free(issuer->kept);
+}
 
 /* measure_issue needs SSL_new_session_ticket(3) of OpenSSL 3.0. */
 void measure_issue(int round)
 {
 #if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
     static const enum peer peers[] = {PEER_BUILT_IN, PEER_MAN_PAGE, PEER_FLOOR, PEER_STEK, PEER_STEK_EVP};
-    enum { TICKETS = 1500 };
+    enum { ALL = 5, CHUNKS = 30, TICKETS = 50 };
+    struct issuer issuer[ALL] = {0};
+    double busy[ALL] = {0};
 
-    for (int i = 0; i < 5; i++) {
-        enum peer peer = peers[(i + round) % 5];
-        const struct contexts *c = contexts_of(peer, TLS1_3_VERSION);
-        SSL *server = SSL_new(c->server), *client = SSL_new(c->client);
-        SSL_SESSION *kept = NULL;
-        BIO *one = NULL, *other = NULL, *sink = BIO_new(BIO_s_null());
-        double begun;
-        int done = 0;
+    for (int i = 0; i < ALL; i++)
+        open_issuer(&issuer[i], contexts_of(peers[i], TLS1_3_VERSION));
+    for (int i = 0; i < ALL * CHUNKS; i++) {
+        int peer = (i + round) % ALL;
+        double begun = busy_nanoseconds();
 
-        CHECK(BIO_new_bio_pair(&one, 1 << 16, &other, 1 << 16) == 1);
-        SSL_set_bio(server, one, one);
-        SSL_set_bio(client, other, other);
-        SSL_set_accept_state(server);
-        SSL_set_connect_state(client);
-        CHECK(SSL_set_ex_data(client, 0, &kept) == 1);
-        CHECK(SSL_set_tlsext_host_name(client, "a.example") == 1);
-        for (int j = 0; j < 10 && done != 3; j++) {
-            done = SSL_do_handshake(client) == 1;
-            done |= (SSL_do_handshake(server) == 1) << 1;
-        }
-        CHECK(done == 3);
-        SSL_set0_wbio(server, sink);
-        begun = busy_nanoseconds();
         for (int j = 0; j < TICKETS; j++) {
-            CHECK(SSL_new_session_ticket(server) == 1);
-            CHECK(SSL_do_handshake(server) == 1);
+            CHECK(SSL_new_session_ticket(issuer[peer].server) == 1);
+            CHECK(SSL_do_handshake(issuer[peer].server) == 1);
         }
-        emit("issue", peer_names[peer], round, (busy_nanoseconds() - begun) / TICKETS);
-        CHECK(BIO_number_written(sink) > (uint64_t)TICKETS * 150);
-        SSL_set_shutdown(client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-        SSL_set_shutdown(server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-        SSL_free(client);
-        SSL_free(server);
-        SSL_SESSION_free(kept);
+        busy[peer] += busy_nanoseconds() - begun;
+    }
+    for (int i = 0; i < ALL; i++) {
+        emit("issue", peer_names[peers[i]], round, busy[i] / CHUNKS / TICKETS);
+        CHECK(BIO_number_written(issuer[i].sink) > (uint64_t)CHUNKS * TICKETS * 150);
+        close_issuer(&issuer[i]);
     }
 #else
     (void)round;

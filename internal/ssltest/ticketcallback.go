@@ -16,7 +16,7 @@ package ssltest
 // SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, missing from no-deprecated headers.
 enum { TICKET_KEY_CB = 72 };
 
-enum { NAME_SIZE = 16, STATE_SIZE = 80, AES_BLOCK = 16, SLOTS = 64, NO_SLOT = -1 };
+enum { NAME_SIZE = 16, STATE_SIZE = 80, AES_BLOCK = 16 };
 
 typedef int ticket_callback(SSL *, unsigned char *, unsigned char *, EVP_CIPHER_CTX *, HMAC_CTX *,
                             int);
@@ -28,8 +28,8 @@ struct header {
 
 struct caller {
     ticket_callback *callback;
-    SSL *ssl;
-    int slot;              // of ex_data, where the callback notes what it did for ssl
+    SSL *ssl[2];           // in turn: a callback may decrypt only so much for one
+    int turn;
     struct header offered; // of a ticket under the key that encrypts
 };
 
@@ -89,13 +89,11 @@ struct ticket {
     HMAC_CTX *mac;
 };
 
-static int ticket_open(struct ticket *t, const struct caller *c, const struct header *header)
+static int ticket_open(struct ticket *t, const struct header *header)
 {
     t->header = *header;
     t->cipher = EVP_CIPHER_CTX_new();
     t->mac = HMAC_CTX_new();
-    if (c->slot != NO_SLOT)
-        SSL_set_ex_data(c->ssl, c->slot, NULL);
     return t->cipher != NULL && t->mac != NULL;
 }
 
@@ -105,14 +103,15 @@ static void ticket_close(struct ticket *t)
     EVP_CIPHER_CTX_free(t->cipher);
 }
 
-static int call(const struct caller *c, struct ticket *t, int encrypt)
+static int call(struct caller *c, struct ticket *t, int encrypt)
 {
-    return c->callback(c->ssl, t->header.name, t->header.iv, t->cipher, t->mac, encrypt);
+    c->turn ^= !encrypt;
+    return c->callback(c->ssl[c->turn], t->header.name, t->header.iv, t->cipher, t->mac, encrypt);
 }
 
 // decrypt asks for the key of times tickets, each after so much work, and returns
 // how many it got. took receives how long each call lasted, in nanoseconds.
-static long decrypt(const struct caller *c, int64_t working, long times, int64_t *took)
+static long decrypt(struct caller *c, int64_t working, long times, int64_t *took)
 {
     long got = 0;
 
@@ -120,7 +119,7 @@ static long decrypt(const struct caller *c, int64_t working, long times, int64_t
         struct ticket t;
 
         work(working);
-        if (ticket_open(&t, c, &c->offered)) {
+        if (ticket_open(&t, &c->offered)) {
             int64_t begun = nanoseconds();
 
             got += call(c, &t, 0) > 0;
@@ -133,7 +132,7 @@ static long decrypt(const struct caller *c, int64_t working, long times, int64_t
 
 // encrypt_and_decrypt asks for the key of a new ticket, and for the same again to
 // decrypt, times times. It returns how many of these calls went well.
-static long encrypt_and_decrypt(const struct caller *c, long times)
+static long encrypt_and_decrypt(struct caller *c, long times)
 {
     static const struct header empty;
     long got = 0;
@@ -141,9 +140,9 @@ static long encrypt_and_decrypt(const struct caller *c, long times)
     for (long i = 0; i < times; i++) {
         struct ticket issued, offered;
 
-        if (ticket_open(&issued, c, &empty))
+        if (ticket_open(&issued, &empty))
             got += call(c, &issued, 1) > 0;
-        if (ticket_open(&offered, c, &issued.header))
+        if (ticket_open(&offered, &issued.header))
             got += call(c, &offered, 0) > 0;
         ticket_close(&offered);
         ticket_close(&issued);
@@ -177,20 +176,17 @@ static int comes_back(struct ticket *issued, struct ticket *offered)
            memcmp(state, back, STATE_SIZE) == 0;
 }
 
-// try_once makes a ticket and decrypts it, and learns the header and the slot.
+// try_once makes a ticket and decrypts it, and learns the header.
 static int try_once(struct caller *c)
 {
     struct ticket issued, offered = {0};
-    int ok = ticket_open(&issued, c, &c->offered) && call(c, &issued, 1) > 0;
+    int ok = ticket_open(&issued, &c->offered) && call(c, &issued, 1) > 0;
 
     if (ok) {
         c->offered = issued.header;
-        ok = ticket_open(&offered, c, &c->offered) && call(c, &offered, 0) > 0 &&
+        ok = ticket_open(&offered, &c->offered) && call(c, &offered, 0) > 0 &&
              comes_back(&issued, &offered);
     }
-    for (int slot = 0; slot < SLOTS; slot++)
-        if (SSL_get_ex_data(c->ssl, slot) != NULL)
-            c->slot = slot;
     ticket_close(&offered);
     ticket_close(&issued);
     ERR_clear_error();
@@ -204,24 +200,27 @@ static struct caller *caller_new(SSL_CTX *ctx)
 
     if (c == NULL)
         return NULL;
-    c->slot = NO_SLOT;
-    c->ssl = SSL_new(ctx);
     if (place != 0)
         c->callback = (ticket_callback *)word_at(ctx, place);
-    if (c->ssl != NULL)
-        SSL_set_accept_state(c->ssl);
+    for (int i = 0; i < 2; i++) {
+        c->ssl[i] = SSL_new(ctx);
+        if (c->ssl[i] != NULL)
+            SSL_set_accept_state(c->ssl[i]);
+    }
     return c;
 }
 
 static int caller_ready(struct caller *c)
 {
-    return c != NULL && c->ssl != NULL && c->callback != NULL && try_once(c);
+    return c != NULL && c->ssl[0] != NULL && c->ssl[1] != NULL && c->callback != NULL && try_once(c);
 }
 
 static void caller_free(struct caller *c)
 {
-    if (c != NULL)
-        SSL_free(c->ssl);
+    if (c == NULL)
+        return;
+    SSL_free(c->ssl[0]);
+    SSL_free(c->ssl[1]);
     OPENSSL_free(c);
 }
 */

@@ -1,38 +1,77 @@
 /*
- * cost.c - calls the callback a number of times with a ticket of an unknown key
- * name, for callgrind to count the instructions of a miss.
+ * cost.c - calls the callback a number of times, for callgrind to count its
+ * instructions: with a ticket of an unknown key name, with one of a known name,
+ * or for a new ticket.
+ *
+ *     cost miss|decrypt|encrypt CALLS
  */
 #include "../../store.h"
 #include "check.h"
 
+static SSL *ssl[2]; /* in turn: only so much is done for one ClientHello */
+
+static struct stekc_binding binding;
+
+/* call is one ticket, with contexts made for it as libssl does. */
+static int call(unsigned char *name, int encrypt)
+{
+    static int turn;
+    unsigned char iv[STEK_IV_SIZE] = {0};
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    HMAC_CTX *hmac = HMAC_CTX_new();
+    int verdict;
+
+    CHECK(cipher != NULL && hmac != NULL);
+    turn ^= 1;
+    verdict = stekc_callback(&binding, ssl[turn], name, iv, cipher, (struct stekc_mac){hmac, NULL}, encrypt);
+    HMAC_CTX_free(hmac);
+    EVP_CIPHER_CTX_free(cipher);
+    return verdict;
+}
+
 int main(int argc, char **argv)
 {
-    int calls = argc > 1 ? atoi(argv[1]) : 1000;
+    int calls = argc == 3 ? atoi(argv[2]) : 0;
     struct stekc_options options = {.auth_age_cap = 1};
     struct stekc_report report;
     unsigned refused;
     struct stekc_store *store = stekc_store_new(STEK_PRIVATE, NULL, &refused);
-    struct stekc_binding binding = {.store = store};
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-    SSL *ssl;
-    unsigned char name[STEK_NAME_SIZE] = "unknown key name", iv[STEK_IV_SIZE];
+    unsigned char unknown[STEK_NAME_SIZE] = "unknown key name", known[STEK_NAME_SIZE], issued[STEK_NAME_SIZE];
     struct stek_key *stage;
 
-    CHECK(store != NULL && ctx != NULL);
+    CHECK(calls > 0 && store != NULL && ctx != NULL);
     CHECK(stekc_attach(ctx, store, &options, &report) == STEKC_OK);
-    ssl = SSL_new(ctx);
-    CHECK(ssl != NULL);
+    binding = (struct stekc_binding){
+        .store = store,
+        .auth_age_cap = 1,
+#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
+        .aes256 = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL),
+        .sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL),
+#else
+        .aes256 = (EVP_CIPHER *)EVP_aes_256_cbc(),
+        .sha256 = (EVP_MD *)EVP_sha256(),
+#endif
+    };
+    ssl[0] = SSL_new(ctx);
+    ssl[1] = SSL_new(ctx);
+    CHECK(ssl[0] != NULL && ssl[1] != NULL);
     stage = stekc_table_stage(stekc_store_table(store));
-    for (uint64_t i = 0; i < 3; i++) /* upcoming, current, previous */
+    for (uint64_t i = 0; i < 3; i++) /* the first is current, as all begin together */
         stage[i] = test_key(i, 0, INT64_MAX, INT64_MAX);
+    memcpy(known, stage[0].name, sizeof known);
     CHECK(stekc_table_publish(stekc_store_table(store), 3) == 0);
 
-    for (int i = 0; i < calls; i++)
-        CHECK(stekc_callback(&binding, ssl, name, iv, NULL, (struct stekc_mac){NULL, NULL}, 0) ==
-              STEK_IGNORE);
-
-    CHECK(stekc_table_counted(stekc_store_table(store), STEK_COUNT_UNKNOWN) == (uint64_t)calls);
-    SSL_free(ssl);
+    for (int i = 0; i < calls; i++) {
+        if (strcmp(argv[1], "miss") == 0)
+            CHECK(call(unknown, 0) == STEK_IGNORE);
+        else if (strcmp(argv[1], "decrypt") == 0)
+            CHECK(call(known, 0) >= STEK_USE);
+        else
+            CHECK(call(issued, 1) == STEK_USE);
+    }
+    SSL_free(ssl[0]);
+    SSL_free(ssl[1]);
     SSL_CTX_free(ctx);
     stekc_store_close(store);
     return 0;

@@ -55,6 +55,7 @@ static int name_index = -1;
 static _Thread_local struct {
     const SSL *ssl;
     uintptr_t hello;
+    uintptr_t name;
     int spent;
 } budget;
 
@@ -298,16 +299,19 @@ static enum stek_state ask_named(const struct stekc_binding *binding, struct ste
     }
 }
 
-/* within_budget spends one unit of the ClientHello in progress. */
-static int within_budget(const SSL *ssl)
+/* within_budget spends one unit of the ClientHello in progress. name lies in it,
+   behind that of the ticket before: one that does not is of another ClientHello,
+   should that be sent again, to an SSL at the same address. */
+static int within_budget(const SSL *ssl, const unsigned char *name)
 {
-    uintptr_t hello = this_hello(ssl);
+    uintptr_t hello = this_hello(ssl), at = (uintptr_t)name;
 
-    if (budget.ssl != ssl || budget.hello != hello) {
+    if (budget.ssl != ssl || budget.hello != hello || at <= budget.name) {
         budget.ssl = ssl;
         budget.hello = hello;
         budget.spent = 0;
     }
+    budget.name = at;
     return budget.spent < BUDGET && ++budget.spent;
 }
 
@@ -441,7 +445,7 @@ static enum stek_verdict decrypt_with(const struct stekc_binding *binding, SSL *
     enum stek_verdict verdict;
 
     facts->tls13 = is_tls13(ssl);
-    if (!within_budget(ssl))
+    if (!within_budget(ssl, name))
         facts->state = STEK_LIMITED;
     else if (facts->state == STEK_NO_KEY)
         facts->state = ask_named(binding, now, name, key);

@@ -75,7 +75,8 @@ struct stek_key {
  * An instant on two clocks: the wall clock, and the wall clock at the start
  * plus the boot clock since. low is the earlier of both and decides what
  * begins; high is the later and decides what ends. Neither goes back. So a step
- * of the wall clock revives nothing and activates nothing early.
+ * of the wall clock revives nothing and activates nothing early. The wall clock is
+ * exact to 20 ms.
  */
 struct stek_now {
     int64_t low;
@@ -240,7 +241,8 @@ int stekc_table_publish(struct stekc_table *table, size_t count);
 enum stek_state stekc_table_current(const struct stekc_table *table,
                                     struct stek_now now, struct stek_key *out);
 
-/* stekc_table_encrypts tells whether stekc_table_current would find a key. */
+/* stekc_table_encrypts tells whether stekc_table_current would find a key, if the
+   table is not damaged. */
 int stekc_table_encrypts(const struct stekc_table *table, struct stek_now now);
 
 /*

@@ -36,9 +36,12 @@ int stekc_iv(const struct stekc_binding *binding, unsigned char iv[STEK_IV_SIZE]
         return stekc_random(binding, iv, STEK_IV_SIZE);
     if (supply.left == 0 || supply.process != process ||
         supply.library_context != binding->library_context) {
-        supply.left = 0;
-        if (!stekc_random(binding, supply.vector[0], sizeof supply.vector))
+        unsigned char fresh[BATCH][STEK_IV_SIZE];
+
+        /* Not into the supply: in an asynchronous job another one may come between. */
+        if (!stekc_random(binding, fresh[0], sizeof fresh))
             return 0;
+        memcpy(supply.vector, fresh, sizeof fresh);
         supply.left = BATCH;
         supply.process = process;
         supply.library_context = binding->library_context;

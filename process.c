@@ -23,7 +23,8 @@ static void map_page(void)
 
     if (page == MAP_FAILED)
         return;
-    if (madvise(page, size, MADV_WIPEONFORK) != 0) {
+    /* Some emulators grant every advice and do nothing: ask for one that is none. */
+    if (madvise(page, size, -1) == 0 || madvise(page, size, MADV_WIPEONFORK) != 0) {
         munmap(page, size);
         return;
     }

@@ -161,8 +161,8 @@ int stekc_table_intact(const struct stekc_table *table)
 }
 
 /* The coarse wall clock is 30 ns cheaper than the exact one, and behind it by a
-   tick, which is at most 10 ms. The wall clock is only asked whether it was
-   stepped. */
+   tick, which is at most 10 ms. So that this does not count as a step back, the
+   wall clock begins windows up to so much too early; the boot clock never does. */
 #define COARSE INT64_C(20000000)
 
 struct stek_now stekc_table_now(const struct stekc_table *table)
@@ -176,8 +176,8 @@ struct stek_now stekc_table_now(const struct stekc_table *table)
         int64_t low = atomic_load_explicit(&table->clocks.low, memory_order_acquire);
         int64_t high = atomic_load_explicit(&table->clocks.high, memory_order_acquire);
 
-        if (wall < boot - COARSE)
-            now.low = wall;
+        if (wall + COARSE < boot)
+            now.low = wall + COARSE;
         else if (wall > boot)
             now.high = wall;
         now.low = now.low < low ? low : now.low;
@@ -386,11 +386,16 @@ enum stek_state stekc_table_current(const struct stekc_table *table,
 
 int stekc_table_encrypts(const struct stekc_table *table, struct stek_now now)
 {
-    const struct stekc_slot *slot = &table->slot[load(&table->sequence) & 1];
-    uint64_t count = load(&slot->count);
+    for (int try = 0; try < TRIES && stekc_table_intact(table); try++) {
+        uint64_t sequence = load(&table->sequence);
+        const struct stekc_slot *slot = &table->slot[sequence & 1];
+        uint64_t count = load(&slot->count);
+        int found = count <= STEK_MAX_KEYS && current_cell(slot, count, now) >= 0;
 
-    return stekc_table_intact(table) && count <= STEK_MAX_KEYS &&
-           current_cell(slot, count, now) >= 0;
+        if (load(&table->sequence) == sequence)
+            return found;
+    }
+    return 0;
 }
 
 enum stek_state stekc_table_find(const struct stekc_table *table,

@@ -112,7 +112,9 @@ static void protect(void *address, size_t size, int wiped_on_fork, unsigned *ref
         *refused |= STEK_NOT_LOCKED;
     if (madvise(address, size, MADV_DONTDUMP) != 0)
         *refused |= STEK_NOT_UNDUMPABLE;
-    if (wiped_on_fork && madvise(address, size, MADV_WIPEONFORK) != 0)
+    /* Some emulators grant every advice, also one that is none. */
+    if (wiped_on_fork &&
+        (madvise(address, size, -1) == 0 || madvise(address, size, MADV_WIPEONFORK) != 0))
         *refused |= STEK_NOT_WIPED_ON_FORK;
 }
 

@@ -28,8 +28,7 @@ struct header {
 
 struct caller {
     ticket_callback *callback;
-    SSL *ssl[2];           // in turn: a callback may decrypt only so much for one
-    int turn;
+    SSL *ssl;
     struct header offered; // of a ticket under the key that encrypts
 };
 
@@ -105,8 +104,7 @@ static void ticket_close(struct ticket *t)
 
 static int call(struct caller *c, struct ticket *t, int encrypt)
 {
-    c->turn ^= !encrypt;
-    return c->callback(c->ssl[c->turn], t->header.name, t->header.iv, t->cipher, t->mac, encrypt);
+    return c->callback(c->ssl, t->header.name, t->header.iv, t->cipher, t->mac, encrypt);
 }
 
 // decrypt asks for the key of times tickets, each after so much work, and returns
@@ -202,25 +200,22 @@ static struct caller *caller_new(SSL_CTX *ctx)
         return NULL;
     if (place != 0)
         c->callback = (ticket_callback *)word_at(ctx, place);
-    for (int i = 0; i < 2; i++) {
-        c->ssl[i] = SSL_new(ctx);
-        if (c->ssl[i] != NULL)
-            SSL_set_accept_state(c->ssl[i]);
-    }
+    c->ssl = SSL_new(ctx);
+    if (c->ssl != NULL)
+        SSL_set_accept_state(c->ssl);
     return c;
 }
 
 static int caller_ready(struct caller *c)
 {
-    return c != NULL && c->ssl[0] != NULL && c->ssl[1] != NULL && c->callback != NULL && try_once(c);
+    return c != NULL && c->ssl != NULL && c->callback != NULL && try_once(c);
 }
 
 static void caller_free(struct caller *c)
 {
     if (c == NULL)
         return;
-    SSL_free(c->ssl[0]);
-    SSL_free(c->ssl[1]);
+    SSL_free(c->ssl);
     OPENSSL_free(c);
 }
 */

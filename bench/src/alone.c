@@ -1,11 +1,10 @@
 /*
  * alone.c - measures of the callback without a handshake around it: contexts are
- * made, set up, and freed, as libssl does it for one ticket. This file includes
- * callback.c, so that every call begins with a fresh budget.
+ * made, set up, and freed, as libssl does it for one ticket.
  */
-#include "../../callback.c"
-
 #include "bench.h"
+
+#include "../../ctest/src/binding.h"
 
 enum { TIMES = 100, CHUNKS = 40 };
 
@@ -80,7 +79,6 @@ static void by_callback(SSL *ssl, int encrypt, enum peer peer)
         verdict = floor_callback(ssl, out, iv, cipher, hmac, encrypt);
         break;
     default:
-        budget.ssl = NULL;
         verdict = stekc_callback(&binding, ssl, out, iv, cipher, (struct stekc_mac){hmac, NULL}, encrypt);
     }
     CHECK(verdict > 0);
@@ -98,7 +96,6 @@ static void by_evp(SSL *ssl, int encrypt)
 
     EVP_MAC_free(hmac);
     memcpy(out, name, sizeof out);
-    budget.ssl = NULL;
     CHECK(stekc_callback(&binding, ssl, out, iv, cipher, (struct stekc_mac){NULL, mac}, encrypt) > 0);
     EVP_MAC_CTX_free(mac);
     EVP_CIPHER_CTX_free(cipher);
@@ -153,16 +150,7 @@ static void in_connection(void (*measure)(SSL *))
         client = new_client(TLS1_3_VERSION);
         peer_attach(server, PEER_STEK);
         peer_attach(new_server(), PEER_FLOOR); /* which keys its contexts */
-        binding = (struct stekc_binding){
-            .store = bench_store(), .auth_age_cap = INT64_C(86400000000000),
-#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
-            .aes256 = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL),
-            .sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL),
-#else
-            .aes256 = (EVP_CIPHER *)EVP_aes_256_cbc(),
-            .sha256 = (EVP_MD *)EVP_sha256(),
-#endif
-        };
+        binding = test_binding(bench_store());
     }
     SSL_CTX_set_client_hello_cb(server, in_hello, (void *)measure);
     CHECK(connect_once(server, client, &session) == 0);

@@ -5,8 +5,7 @@
  *
  *     cost miss|decrypt|encrypt CALLS
  */
-#include "../../store.h"
-#include "check.h"
+#include "binding.h"
 
 static SSL *ssl;
 static struct stekc_binding binding;
@@ -40,17 +39,7 @@ int main(int argc, char **argv)
 
     CHECK(calls > 0 && store != NULL && ctx != NULL);
     CHECK(stekc_attach(ctx, store, &options, &report) == STEKC_OK);
-    binding = (struct stekc_binding){
-        .store = store,
-        .auth_age_cap = 1,
-#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
-        .aes256 = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL),
-        .sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL),
-#else
-        .aes256 = (EVP_CIPHER *)EVP_aes_256_cbc(),
-        .sha256 = (EVP_MD *)EVP_sha256(),
-#endif
-    };
+    binding = test_binding(store);
     ssl = SSL_new(ctx);
     CHECK(ssl != NULL);
     stage = stekc_table_stage(stekc_store_table(store));

@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -124,10 +126,15 @@ func (c Client) Try(offer *Ticket) (Visit, error) {
 	return visit, nil
 }
 
-// Visit is Try for a server that has to answer.
+// Visit is Try for a server that has to answer. stunnel, for one, does not listen
+// for a moment while it takes its new configuration.
 func (c Client) Visit(t *testing.T, offer *Ticket) Visit {
 	t.Helper()
 	visit, err := c.Try(offer)
+	for deadline := time.Now().Add(visitTimeout); errors.Is(err, syscall.ECONNREFUSED) && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+		visit, err = c.Try(offer)
+	}
 	require.NoError(t, err)
 	return visit
 }

@@ -7,6 +7,7 @@
 # make interop          real servers alone and with stek: docs/compatibility.md
 # make test-containers  containers, or one PART: matrix, servers, clients, image
 # make bench            what tickets cost with stek and without, and the goals
+# make bench-plots      plots of what make bench has measured, in docs/plots/
 # make image            the container image stek
 #
 # ARGS are handed to the program: make run ARGS=-serve, make bench ARGS="-run issue"
@@ -16,10 +17,10 @@ export PKG_CONFIG_PATH := $(CURDIR)/spacemonkey/pkgconfig$(if $(PKG_CONFIG_PATH)
 export CGO_ENABLED := 1
 
 # The C of the root package, which is also in libstek.so.
-ROOT_SOURCES := callback.c iv.c table.c tablemap.c store.c attach.c openssl.c process.c
+ROOT_SOURCES := callback.c iv.c clock.c table.c tablemap.c store.c attach.c openssl.c process.c
 
 .DEFAULT_GOAL := test
-.PHONY: run test check bench lib install command install-command interop test-containers image setup-build setup-run setup-test setup-bench setup-containers clean
+.PHONY: run test check bench bench-plots lib install command install-command interop test-containers image setup-build setup-run setup-test setup-bench setup-containers clean
 
 setup-build setup-run setup-test setup-bench setup-containers: setup-%:
 	@scripts/setup.sh $*
@@ -41,6 +42,10 @@ check:
 bench: setup-bench command
 	@mkdir -p build
 	@go run ./bench -json build/bench.json $(ARGS)
+
+bench-plots: setup-bench
+	@test -e build/bench.json || { echo "bench-plots: there is no build/bench.json: make bench writes it" >&2; exit 1; }
+	@go run ./bench -from build/bench.json -plots docs/plots
 
 # ---- the library for C servers ----
 

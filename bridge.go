@@ -19,6 +19,7 @@ import (
 	"math"
 	"runtime/cgo"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -188,7 +189,9 @@ type table struct {
 func newTable(ks *Keystore) (*table, error) {
 	var ask C.struct_stekc_ask
 	if ks.user != nil {
-		ask.handle = C.uintptr_t(cgo.NewHandle(ks))
+		h := &handled{ks: ks}
+		h.handle = C.uintptr_t(cgo.NewHandle(h))
+		ask.handle = h.handle
 		ask.current = (*[0]byte)(C.stekgo_key_current)
 		ask.named = (*[0]byte)(C.stekgo_key_named)
 		ask.released = (*[0]byte)(C.stekgo_store_released)
@@ -218,9 +221,11 @@ func tableAt(address unsafe.Pointer, clock backend.Clock) *table {
 }
 
 func (t *table) useClock(clock backend.Clock) {
+	clocks := C.int(C.STEK_CLOCK_BOTH)
 	if clock == backend.BootClock {
-		C.stekc_table_use_clock(t.keys, C.STEK_CLOCK_BOOT)
+		clocks = C.STEK_CLOCK_BOOT
 	}
+	C.stekc_table_use_clock(t.keys, clocks)
 }
 
 func refusedNames(refused C.uint) []string {
@@ -252,7 +257,7 @@ func (t *table) close() {
 
 // now reads the clocks by which windows begin and end.
 func (t *table) now() ticketkey.Now {
-	now := C.stekc_table_now(t.keys)
+	now := C.stekc_table_exactly_now(t.keys)
 	return ticketkey.Now{Low: time.Unix(0, int64(now.low)), High: time.Unix(0, int64(now.high))}
 }
 
@@ -277,8 +282,8 @@ func (t *table) stage() []C.struct_stek_key {
 // as it is. The caller is the one writer.
 func (t *table) publish(keys []Key) error {
 	stage := t.stage()
-	for i, k := range keys {
-		if err := fillKey(&stage[i], k); err != nil {
+	for i := range keys {
+		if err := fillKey(&stage[i], &keys[i], nil); err != nil {
 			for j := range stage {
 				wipeKey(&stage[j])
 			}
@@ -306,12 +311,13 @@ func (t *table) keep(kept []publishedKey, now ticketkey.Now) {
 
 func (t *table) counts() Stats {
 	t.regrow()
+	ofKeys := C.stekc_table_counted_all(t.keys)
 	count := func(c C.enum_stek_counter) uint64 { return uint64(C.stekc_table_counted(t.keys, c)) }
 	return Stats{
-		Issued:           count(C.STEK_COUNT_ISSUED),
-		Renewed:          count(C.STEK_COUNT_RENEWED),
-		Accepted:         count(C.STEK_COUNT_ACCEPTED),
-		AcceptedPrevious: count(C.STEK_COUNT_ACCEPTED_PREVIOUS),
+		Issued:           uint64(ofKeys.issued),
+		Renewed:          uint64(ofKeys.renewed),
+		Accepted:         uint64(ofKeys.accepted),
+		AcceptedPrevious: uint64(ofKeys.accepted_previous),
 		Unknown:          count(C.STEK_COUNT_UNKNOWN),
 		Expired:          count(C.STEK_COUNT_EXPIRED),
 		Declined:         count(C.STEK_COUNT_DECLINED),
@@ -360,31 +366,37 @@ func nameOf(key *C.struct_stek_key) Name { return *(*Name)(unsafe.Pointer(&key.n
 
 // fillKey copies k into out, which C owns and wipes. It looks at the copy: a
 // secret may have changed since it was looked at last. If the copy is no valid
-// key, out is wiped.
-func fillKey(out *C.struct_stek_key, k Key) error {
-	size := len(k.AESKey.Bytes())
-	*out = C.struct_stek_key{
-		key_size:      C.uint32_t(size),
-		not_before:    nanoseconds(k.NotBefore, math.MinInt64),
-		not_after:     nanoseconds(k.NotAfter, math.MaxInt64),
-		decrypt_until: nanoseconds(k.DecryptUntil, math.MaxInt64),
+// key, out is wiped. known is where a KeyStore's valid keys are remembered, or nil.
+func fillKey(out *C.struct_stek_key, k *Key, known *valid) error {
+	aes, hmac := k.AESKey.Bytes(), k.HMACKey.Bytes()
+	if len(aes) > len(out.aes_key) || len(hmac) > len(out.hmac_key) {
+		return k.Validate() // a secret that is too long for its place
 	}
+	*out = C.struct_stek_key{}
+	*(*Name)(unsafe.Pointer(&out.name[0])) = k.Name
+	copy(bytesOf(out.aes_key[:]), aes)
+	copy(bytesOf(out.hmac_key[:]), hmac)
+	out.key_size = C.uint32_t(len(aes))
 	if k.AnyServerName {
 		out.flags = C.STEK_KEY_ANY_NAME
 	}
-	name, aes, hmac := bytesOf(out.name[:]), bytesOf(out.aes_key[:]), bytesOf(out.hmac_key[:])
-	copy(name, k.Name[:])
-	copied := k
-	copied.AESKey = ticketkey.SecretOf(aes[:copy(aes, k.AESKey.Bytes())])
-	copied.HMACKey = ticketkey.SecretOf(hmac[:copy(hmac, k.HMACKey.Bytes())])
-	err := copied.Validate()
-	if len(copied.AESKey.Bytes()) < size || len(copied.HMACKey.Bytes()) < len(k.HMACKey.Bytes()) {
-		err = k.Validate() // a secret that is too long for its place
+	out.not_before = nanoseconds(k.NotBefore, math.MinInt64)
+	out.not_after = nanoseconds(k.NotAfter, math.MaxInt64)
+	out.decrypt_until = nanoseconds(k.DecryptUntil, math.MaxInt64)
+
+	sum := sumOf(unsafe.Slice((*byte)(unsafe.Pointer(out)), unsafe.Sizeof(*out)))
+	if known.has(sum) {
+		return nil
 	}
-	if err != nil {
+	copied := *k
+	copied.AESKey = ticketkey.SecretOf(bytesOf(out.aes_key[:])[:len(aes)])
+	copied.HMACKey = ticketkey.SecretOf(bytesOf(out.hmac_key[:])[:len(hmac)])
+	if err := copied.Validate(); err != nil {
 		wipeKey(out)
+		return err
 	}
-	return err
+	known.add(sum)
+	return nil
 }
 
 func wipeKey(out *C.struct_stek_key) {
@@ -421,57 +433,109 @@ const (
 //
 //export stekgo_key_current
 func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.int) {
-	defer errorOnPanic(&result)
-	ks := cgo.Handle(handle).Value().(*Keystore)
-	key, found, err := ks.user.current()
-	if state := key.StateAt(ks.clock()); found && state != ticketkey.Current {
-		// No failure of this handshake, which goes without a ticket.
-		ks.health.note(askCurrent, fmt.Errorf("KeyStore, %s: %v is %v", askCurrent, key, state))
-		return C.STEK_ASK_NONE
+	ks := keystoreOf(handle)
+	defer ks.stopPanic(askCurrent, Name{}, &result)
+	key, err := ks.user.store.CurrentKey()
+	if err == nil {
+		if state := key.StateAt(ks.clock()); state != ticketkey.Current {
+			// No failure of this handshake, which goes without a ticket.
+			ks.health.note(askCurrent, fmt.Errorf("KeyStore, %s: %v is %v", askCurrent, key, state))
+			return C.STEK_ASK_NONE
+		}
+		err = fillKey(out, &key, &ks.user.valid)
 	}
-	return answer(ks, askCurrent, out, key, found, err)
+	return ks.answer(askCurrent, Name{}, err, ErrNoKeys)
 }
 
-// stekgo_key_named fills out with the KeyStore's key called name, 16 bytes. As
-// stekgo_key_current.
+// stekgo_key_named fills out with the KeyStore's key called name, 16 bytes, and
+// tells whether another one encrypts. As stekgo_key_current.
 //
 //export stekgo_key_named
 func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key) (result C.int) {
-	defer errorOnPanic(&result)
-	ks := cgo.Handle(handle).Value().(*Keystore)
-	key, found, err := ks.user.named(*(*Name)(unsafe.Pointer(name)))
-	result = answer(ks, askNamed, out, key, found, err)
-	if result == C.STEK_ASK_FOUND && ks.user.supersedes(key.Name) {
-		out.flags |= C.STEK_KEY_SUPERSEDED
+	ks := keystoreOf(handle)
+	wanted := *(*Name)(unsafe.Pointer(name))
+	defer ks.stopPanic(askNamed, wanted, &result)
+	key, err := ks.user.store.KeyNamed(wanted)
+	if err == nil {
+		if key.Name != wanted {
+			err = fmt.Errorf("it answered with %v", key.Name)
+		} else {
+			err = fillKey(out, &key, &ks.user.valid)
+		}
+	}
+	result = ks.answer(askNamed, wanted, err, ErrNotFound)
+	if result == C.STEK_ASK_FOUND {
+		// Without an answer the key counts as current: it only is not renewed then.
+		current, err := ks.user.store.CurrentKey()
+		if err == nil && current.Name != wanted {
+			out.flags |= C.STEK_KEY_SUPERSEDED
+		}
 	}
 	return result
 }
 
-// errorOnPanic stops a panic, as of the user's log handler, at the export.
-func errorOnPanic(result *C.int) {
-	if recover() != nil {
-		*result = C.STEK_ASK_ERROR
-	}
-}
-
-// answer gives key to C, and notes how the operation went.
-func answer(ks *Keystore, operation string, out *C.struct_stek_key, key Key, found bool, err error) C.int {
-	if err == nil && found {
-		if err = fillKey(out, key); err != nil {
-			err = fmt.Errorf("KeyStore, %s: %w", operation, err)
-		}
-	}
-	ks.health.note(operation, err)
-	switch {
-	case err != nil:
+// answer is what C is told if a question, for the key called name, ended with err:
+// none if there is no such key. It notes how the operation went.
+func (ks *Keystore) answer(operation string, name Name, err, none error) C.int {
+	if err != nil && !errors.Is(err, none) {
+		ks.failed(operation, name, err)
 		return C.STEK_ASK_ERROR
-	case !found:
+	}
+	ks.health.note(operation, nil)
+	if err != nil {
 		return C.STEK_ASK_NONE
 	}
 	return C.STEK_ASK_FOUND
 }
 
+func (ks *Keystore) failed(operation string, name Name, err error) {
+	what := "the current key"
+	if operation == askNamed {
+		what = "key " + name.String()
+	}
+	ks.health.note(operation, fmt.Errorf("ask KeyStore for %s: %w", what, err))
+}
+
+// stopPanic stops a panic of the KeyStore at the export. A key that was found
+// before is used.
+func (ks *Keystore) stopPanic(operation string, name Name, result *C.int) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	err := ks.user.panicked(cause)
+	if *result != C.STEK_ASK_FOUND {
+		*result = C.STEK_ASK_ERROR
+		ks.failed(operation, name, err)
+	}
+}
+
+// A handled is what a handle stands for.
+type handled struct {
+	handle C.uintptr_t
+	ks     *Keystore
+}
+
+// firstAsked is one that was asked and is not released yet, or nil. Most processes
+// have no other, and to look a handle up takes half as long as to enter Go.
+var firstAsked atomic.Pointer[handled]
+
+func keystoreOf(handle C.uintptr_t) *Keystore {
+	first := firstAsked.Load()
+	if first != nil && first.handle == handle {
+		return first.ks
+	}
+	h := cgo.Handle(handle).Value().(*handled)
+	if first == nil {
+		firstAsked.CompareAndSwap(nil, h)
+	}
+	return h.ks
+}
+
 // stekgo_store_released ends the handle: no SSL_CTX can ask any more.
 //
 //export stekgo_store_released
-func stekgo_store_released(handle C.uintptr_t) { cgo.Handle(handle).Delete() }
+func stekgo_store_released(handle C.uintptr_t) {
+	firstAsked.CompareAndSwap(cgo.Handle(handle).Value().(*handled), nil)
+	cgo.Handle(handle).Delete()
+}

@@ -163,6 +163,7 @@ static int remember_name(SSL *ssl)
         if (kept == NULL)
             return 0;
         if (ossl.SSL_set_ex_data(ssl, name_index, kept) != 1) {
+            ossl.ERR_clear_error(); /* the ticket is used all the same */
             free(kept);
             return 0;
         }
@@ -260,18 +261,43 @@ static int may_ask(const struct stekc_store *store)
     return !stekc_store_closed(store) && !stekc_store_inherited(store);
 }
 
-static enum stek_state current_key(const struct stekc_binding *binding, struct stek_now now,
-                                   struct stek_key *out)
+/* asked_key is the state of key, which a KeyStore has just answered with, and writes
+   to *now when that was: it may have begun since the kernel's last tick. */
+static enum stek_state asked_key(const struct stekc_store *store, const struct stek_key *key,
+                                 struct stek_now *now)
+{
+    enum stek_state state;
+
+    *now = stekc_table_now(store->table);
+    state = stekc_key_state(key, *now);
+    if (state != STEK_UPCOMING)
+        return state;
+    *now = stekc_table_exactly_now(store->table);
+    return stekc_key_state(key, *now);
+}
+
+/* forget_errors_of_go: a KeyStore may use OpenSSL, too. */
+static void forget_errors_of_go(void)
+{
+    if (ossl.ERR_peek_error() != 0)
+        ossl.ERR_clear_error();
+}
+
+static enum stek_state current_key(const struct stekc_binding *binding, struct stek_key *out)
 {
     const struct stekc_store *store = binding->store;
+    struct stek_now now = stekc_table_now(store->table);
     enum stek_state state = stekc_table_current(store->table, now, out);
+    int answer;
 
     if (state != STEK_NO_KEY || store->ask.current == NULL || !may_ask(store))
         return state;
     count(binding, STEK_COUNT_ASKED);
-    switch (store->ask.current(store->ask.handle, out)) {
+    answer = store->ask.current(store->ask.handle, out);
+    forget_errors_of_go();
+    switch (answer) {
     case STEK_ASK_FOUND:
-        return stekc_key_state(out, now) == STEK_CURRENT ? STEK_CURRENT : STEK_NO_KEY;
+        return asked_key(store, out, &now) == STEK_CURRENT ? STEK_CURRENT : STEK_NO_KEY;
     case STEK_ASK_NONE:
         return STEK_NO_KEY;
     default:
@@ -279,18 +305,22 @@ static enum stek_state current_key(const struct stekc_binding *binding, struct s
     }
 }
 
-static enum stek_state ask_named(const struct stekc_binding *binding, struct stek_now now,
-                                 const unsigned char *name, struct stek_key *out)
+/* ask_named writes to *now when the answer came, if there is a key. */
+static enum stek_state ask_named(const struct stekc_binding *binding, const unsigned char *name,
+                                 struct stek_now *now, struct stek_key *out)
 {
     const struct stekc_store *store = binding->store;
     unsigned char copy[STEK_NAME_SIZE];
     enum stek_state state;
+    int answer;
 
     memcpy(copy, name, sizeof copy); /* name lies in the received message */
     count(binding, STEK_COUNT_ASKED);
-    switch (store->ask.named(store->ask.handle, copy, out)) {
+    answer = store->ask.named(store->ask.handle, copy, out);
+    forget_errors_of_go();
+    switch (answer) {
     case STEK_ASK_FOUND:
-        state = stekc_key_state(out, now);
+        state = asked_key(store, out, now);
         return state == STEK_CURRENT && out->flags & STEK_KEY_SUPERSEDED ? STEK_PREVIOUS : state;
     case STEK_ASK_NONE:
         return STEK_NO_KEY;
@@ -338,24 +368,42 @@ static int could_encrypt(const struct stekc_binding *binding, enum stek_state st
 
 /* ---- the callback's two directions ---- */
 
-/* encrypt_under returns the state of the key after its use: STEK_NO_KEY if it
-   cannot be told what name the ticket belongs to. */
+/* forget_errors empties OpenSSL's queue after a failure that does not fail the
+   handshake, which an error there would do later. Nothing of others is lost: libssl
+   begins with an empty queue, and what succeeds leaves it so. */
+static void forget_errors(const struct stekc_facts *facts, enum stek_verdict verdict)
+{
+    if (facts->state == STEK_FAILED && verdict != STEK_ERROR)
+        ossl.ERR_clear_error();
+}
+
+/* set_up sets up both contexts for a ticket of ssl under key. It returns STEK_CURRENT,
+   STEK_NO_KEY if it cannot be told what name the ticket belongs to, or STEK_FAILED. */
+static enum stek_state set_up(const struct stekc_binding *binding, SSL *ssl, int tls13, int encrypt,
+                              const struct stek_key *key, const unsigned char *iv,
+                              EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
+{
+    struct mac_key mac_key;
+    enum stek_state state = STEK_CURRENT;
+
+    if (!derive_mac_key(binding, ssl, tls13, encrypt, key, &mac_key))
+        state = STEK_NO_KEY;
+    else if (!set_up_mac(binding, mac, &mac_key) ||
+             !set_up_cipher(binding, cipher, key, iv, encrypt))
+        state = STEK_FAILED;
+    stekc_wipe(&mac_key, offsetof(struct mac_key, bytes) + mac_key.size);
+    return state;
+}
+
 static enum stek_state encrypt_under(const struct stekc_binding *binding, SSL *ssl, int tls13,
                                      const struct stek_key *key, unsigned char *name,
                                      unsigned char *iv, EVP_CIPHER_CTX *cipher,
                                      struct stekc_mac mac)
 {
-    struct mac_key mac_key;
-    enum stek_state state = STEK_CURRENT;
-
-    if (!derive_mac_key(binding, ssl, tls13, 1, key, &mac_key))
-        state = STEK_NO_KEY;
-    else if (!stekc_iv(binding, iv) || !set_up_mac(binding, mac, &mac_key) ||
-             !set_up_cipher(binding, cipher, key, iv, 1))
-        state = STEK_FAILED;
     memcpy(name, key->name, STEK_NAME_SIZE);
-    stekc_wipe(&mac_key, sizeof mac_key);
-    return state;
+    if (!stekc_iv(binding, iv))
+        return STEK_FAILED;
+    return set_up(binding, ssl, tls13, 1, key, iv, cipher, mac);
 }
 
 /* burn issues a ticket that nobody can ever decrypt. */
@@ -386,7 +434,7 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, SSL *ss
     };
     enum stek_verdict verdict;
 
-    facts.state = current_key(binding, stekc_table_now(binding->store->table), &key);
+    facts.state = current_key(binding, &key);
     verdict = stekc_verdict(&facts);
     if (verdict == STEK_USE) {
         facts.state = encrypt_under(binding, ssl, facts.tls13, &key, name, iv, cipher, mac);
@@ -398,6 +446,7 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, SSL *ss
     }
     if (facts.state == STEK_FAILED)
         count(binding, STEK_COUNT_ERRORS);
+    forget_errors(&facts, verdict);
     if (verdict == STEK_USE)
         stekc_table_count(binding->store->table, STEK_COUNT_ISSUED, &key);
     else
@@ -406,107 +455,74 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, SSL *ss
     return verdict == STEK_BURN ? STEK_USE : verdict;
 }
 
-static void count_decrypt(const struct stekc_binding *binding, enum stek_state state,
-                          enum stek_verdict verdict, const struct stek_key *key)
+/* counter_of a ticket that was to be decrypted. */
+static enum stek_counter counter_of(enum stek_state state, enum stek_verdict verdict)
 {
     switch (state) {
     case STEK_FAILED:
-        count(binding, STEK_COUNT_ERRORS);
-        break;
-    case STEK_NO_KEY:
-        count(binding, STEK_COUNT_UNKNOWN);
-        break;
+        return STEK_COUNT_ERRORS;
     case STEK_EXPIRED:
-        count(binding, STEK_COUNT_EXPIRED);
-        break;
+        return STEK_COUNT_EXPIRED;
     case STEK_LIMITED:
-        count(binding, STEK_COUNT_LIMITED);
-        break;
+        return STEK_COUNT_LIMITED;
     case STEK_PREVIOUS:
-        stekc_table_count(binding->store->table, STEK_COUNT_ACCEPTED_PREVIOUS, key);
-        /* fall through */
+        return verdict == STEK_RENEW ? STEK_COUNT_PREVIOUS_RENEWED : STEK_COUNT_PREVIOUS_USED;
     case STEK_UPCOMING:
     case STEK_CURRENT:
-        stekc_table_count(binding->store->table, STEK_COUNT_ACCEPTED, key);
-        break;
+        return verdict == STEK_RENEW ? STEK_COUNT_RENEWED : STEK_COUNT_USED;
+    default:
+        return STEK_COUNT_UNKNOWN;
     }
-    if (verdict == STEK_RENEW)
-        stekc_table_count(binding->store->table, STEK_COUNT_RENEWED, key);
 }
 
-/* decrypt_with goes on from what the table said at now: facts->state, and key. */
+/* decrypt_with goes on from what the table said: facts->state, and *key at *now if
+   there is one. */
 static enum stek_verdict decrypt_with(const struct stekc_binding *binding, SSL *ssl,
-                                      struct stek_now now, struct stekc_facts *facts,
+                                      struct stekc_facts *facts, struct stek_now *now,
                                       struct stek_key *key, const unsigned char *name,
                                       const unsigned char *iv, EVP_CIPHER_CTX *cipher,
                                       struct stekc_mac mac)
 {
-    struct mac_key mac_key;
     enum stek_verdict verdict;
 
     facts->tls13 = is_tls13(ssl);
     if (!within_budget(ssl, name))
         facts->state = STEK_LIMITED;
     else if (facts->state == STEK_NO_KEY)
-        facts->state = ask_named(binding, now, name, key);
+        facts->state = ask_named(binding, name, now, key);
     if (decrypts(facts->state)) {
-        facts->can_renew = could_encrypt(binding, facts->state, now);
-        if (!derive_mac_key(binding, ssl, facts->tls13, 0, key, &mac_key))
-            facts->state = STEK_NO_KEY;
+        enum stek_state set;
+
+        facts->can_renew = could_encrypt(binding, facts->state, *now);
+        set = set_up(binding, ssl, facts->tls13, 0, key, iv, cipher, mac);
+        if (set != STEK_CURRENT)
+            facts->state = set;
     }
     verdict = stekc_verdict(facts);
     if (verdict == STEK_RENEW && !facts->tls13 && binding->name_group == NULL &&
         !remember_name(ssl))
         verdict = STEK_USE;
-    if (verdict > STEK_IGNORE && !(set_up_mac(binding, mac, &mac_key) &&
-                                   set_up_cipher(binding, cipher, key, iv, 0))) {
-        facts->state = STEK_FAILED;
-        verdict = stekc_verdict(facts);
-    }
-    stekc_wipe(&mac_key, sizeof mac_key);
     return verdict;
-}
-
-/* An error left behind by a verdict that is none would fail the handshake
-   later. Each of the three returns 0 on an empty queue, which is no error. */
-static void mark_errors(void)
-{
-    ossl.ERR_set_mark();
-}
-
-static void restore_errors(enum stek_verdict verdict)
-{
-    if (verdict >= STEK_IGNORE)
-        ossl.ERR_pop_to_mark();
-    else
-        ossl.ERR_clear_last_mark();
 }
 
 static enum stek_verdict on_decrypt(const struct stekc_binding *binding, SSL *ssl,
                                     const unsigned char *name, const unsigned char *iv,
                                     EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
 {
-    const struct stekc_table *table = binding->store->table;
-    struct stek_now now;
+    struct stekc_table *table = binding->store->table;
+    struct stek_now now; /* written if there is a key */
     struct stek_key key;
-    struct stekc_facts facts = {
-        .state = STEK_NO_KEY, .policy = binding->policy, .soft = binding->soft};
+    struct stekc_facts facts = {.policy = binding->policy, .soft = binding->soft};
     enum stek_verdict verdict;
 
-    if (!stekc_table_has(table, name) && table_answers(binding->store, STEK_NO_KEY)) {
-        count(binding, STEK_COUNT_UNKNOWN);
-        return stekc_verdict(&facts);
-    }
-    now = stekc_table_now(table);
-    facts.state = stekc_table_find(table, name, now, &key);
+    facts.state = stekc_table_look_up(table, name, &now, &key);
     if (table_answers(binding->store, facts.state)) {
         verdict = stekc_verdict(&facts);
     } else {
-        mark_errors();
-        verdict = decrypt_with(binding, ssl, now, &facts, &key, name, iv, cipher, mac);
-        restore_errors(verdict);
+        verdict = decrypt_with(binding, ssl, &facts, &now, &key, name, iv, cipher, mac);
+        forget_errors(&facts, verdict);
     }
-    count_decrypt(binding, facts.state, verdict, &key);
+    stekc_table_count(table, counter_of(facts.state, verdict), &key);
     stekc_wipe(&key, sizeof key);
     return verdict;
 }
@@ -514,14 +530,9 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, SSL *ss
 int stekc_callback(const struct stekc_binding *binding, SSL *ssl, unsigned char *name,
                    unsigned char *iv, EVP_CIPHER_CTX *cipher, struct stekc_mac mac, int encrypt)
 {
-    enum stek_verdict verdict;
-
-    if (!encrypt)
-        return on_decrypt(binding, ssl, name, iv, cipher, mac);
-    mark_errors();
-    verdict = on_encrypt(binding, ssl, name, iv, cipher, mac);
-    restore_errors(verdict);
-    return verdict;
+    if (encrypt)
+        return on_encrypt(binding, ssl, name, iv, cipher, mac);
+    return on_decrypt(binding, ssl, name, iv, cipher, mac);
 }
 
 /* ---- the authentication time in a ticket ---- */
@@ -573,7 +584,11 @@ int stekc_stamp(SSL *ssl, void *arg)
     authenticated = ossl.SSL_session_reused(ssl)
                         ? session_start(session)
                         : stekc_table_now(binding->store->table).low;
-    return write_stamp(session, authenticated) || binding->soft;
+    if (write_stamp(session, authenticated))
+        return 1;
+    if (binding->soft)
+        ossl.ERR_clear_error();
+    return binding->soft;
 }
 
 SSL_TICKET_RETURN stekc_check_age(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
@@ -581,7 +596,7 @@ SSL_TICKET_RETURN stekc_check_age(SSL *ssl, SSL_SESSION *session, const unsigned
 {
     const struct stekc_binding *binding = arg;
     int64_t now = stekc_table_now(binding->store->table).high;
-    int64_t authenticated;
+    int64_t authenticated, age;
 
     (void)ssl;
     (void)name;
@@ -591,10 +606,14 @@ SSL_TICKET_RETURN stekc_check_age(SSL *ssl, SSL_SESSION *session, const unsigned
     if (!read_stamp(session, &authenticated)) {
         /* Now, because OpenSSL restarts a TLS 1.3 session before stekc_stamp. */
         authenticated = session_start(session);
-        if (!write_stamp(session, authenticated))
+        if (!write_stamp(session, authenticated)) {
+            ossl.ERR_clear_error(); /* a full handshake follows */
             return SSL_TICKET_RETURN_IGNORE_RENEW;
+        }
     }
-    if (authenticated > now + STAMP_AHEAD || now - authenticated >= binding->auth_age_cap) {
+    /* As unsigned numbers, which may wrap: time is of memory that others may write. */
+    age = (int64_t)((uint64_t)now - (uint64_t)authenticated);
+    if (age < -STAMP_AHEAD || age >= binding->auth_age_cap) {
         count(binding, STEK_COUNT_AGED);
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     }

@@ -15,6 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Keys that one key table holds. Another number is for measuring. */
+#ifndef STEKC_MAX_KEYS
+#define STEKC_MAX_KEYS 64
+#endif
+
 /* Sizes in bytes. The first two are fixed by OpenSSL's callback. */
 enum {
     STEK_NAME_SIZE = 16,     /* key name, the first bytes of every ticket */
@@ -22,7 +27,7 @@ enum {
     STEK_AES_SIZE = 32,      /* AES-256; 16 (AES-128) only for imported keys */
     STEK_HMAC_SIZE = 32,     /* HMAC-SHA-256; 16 only for imported keys */
     STEK_IMPORTED_SIZE = 16, /* both keys of an imported 48-byte key */
-    STEK_MAX_KEYS = 64       /* keys in force at a time in one key table */
+    STEK_MAX_KEYS = STEKC_MAX_KEYS
 };
 
 /*
@@ -74,9 +79,9 @@ struct stek_key {
 /*
  * An instant on two clocks: the wall clock, and the wall clock at the start
  * plus the boot clock since. low is the earlier of both and decides what
- * begins; high is the later and decides what ends. Neither goes back. So a step
- * of the wall clock revives nothing and activates nothing early. The wall clock is
- * exact to 20 ms.
+ * begins; high is the later and decides what ends. Neither goes back behind a time
+ * that was held. So a step of the wall clock activates nothing early, and revives
+ * nothing that had ended when time was held.
  */
 struct stek_now {
     int64_t low;
@@ -88,7 +93,7 @@ struct stek_now {
 struct stekc_table;
 
 /* Changes with the layout of a table or of struct stek_key. */
-enum { STEK_TABLE_LAYOUT = 3 };
+enum { STEK_TABLE_LAYOUT = 4 };
 
 /* Who reads a table: this process alone, or its forked children too. */
 enum stek_sharing { STEK_PRIVATE, STEK_INHERITED };
@@ -148,7 +153,8 @@ int stekc_table_regrow(int keys_file, int counts_file);
 int stekc_table_holds(const struct stekc_table *table, const void *address, void **part,
                       size_t *size, int *protection);
 
-/* stekc_table_use_clock sets the clocks; STEK_CLOCK_BOTH until then. */
+/* stekc_table_use_clock sets the clocks; STEK_CLOCK_BOTH until then. If it changes
+   them, no time is held any more. For the one writer. */
 void stekc_table_use_clock(struct stekc_table *table, int clock);
 
 /* stekc_table_free wipes and unmaps table; NULL is allowed. */
@@ -157,9 +163,12 @@ void stekc_table_free(struct stekc_table *table);
 /* stekc_table_forget unmaps table and leaves it to the process that made it. */
 void stekc_table_forget(struct stekc_table *table);
 
-/* stekc_table_now reads the clocks. Any thread; two vDSO calls. It is never
-   before the time that was held last. */
+/* stekc_table_now reads the clocks of the kernel's ticks, which are 1 to 10 ms behind,
+   and where a window begins or ends within 20 ms the exact ones, as
+   stekc_table_exactly_now always does. Any thread; no system call where the
+   vDSO has the boot clock. Neither is before the time that was held last. */
 struct stek_now stekc_table_now(const struct stekc_table *table);
+struct stek_now stekc_table_exactly_now(const struct stekc_table *table);
 
 /* stekc_table_hold_time returns now and keeps time from ever going back behind
    it. For the one writer, at least whenever a window begins or ends. */
@@ -171,14 +180,17 @@ struct stek_now stekc_table_hold_time(struct stekc_table *table);
  */
 struct stek_key *stekc_table_stage(struct stekc_table *table);
 
-/* Counts of a table. Go's Stats documents each. Those before STEK_KEY_COUNTERS
-   are also counted for each key. */
+/* Counts of a table. A ticket that a key encrypts or decrypts counts once, in one of
+   the first STEK_KEY_COUNTERS, of its key: a locked instruction is dear when many
+   processes share its memory. Go's Stats documents the others. */
 enum stek_counter {
     STEK_COUNT_ISSUED,
-    STEK_COUNT_RENEWED,
-    STEK_COUNT_ACCEPTED,
-    STEK_COUNT_ACCEPTED_PREVIOUS,
-    STEK_COUNT_UNKNOWN,
+    STEK_COUNT_USED,             /* under a key not yet replaced */
+    STEK_COUNT_RENEWED,          /* the same, and renewed */
+    STEK_COUNT_PREVIOUS_USED,    /* under a previous key */
+    STEK_COUNT_PREVIOUS_RENEWED, /* the same, and renewed */
+    STEK_KEY_COUNTERS,
+    STEK_COUNT_UNKNOWN = STEK_KEY_COUNTERS,
     STEK_COUNT_EXPIRED,
     STEK_COUNT_DECLINED,
     STEK_COUNT_LIMITED,
@@ -194,30 +206,30 @@ enum stek_counter {
     STEK_COUNTERS
 };
 
-enum { STEK_KEY_COUNTERS = STEK_COUNT_ACCEPTED_PREVIOUS + 1 };
-
-/* Counts of one key. */
+/* Counts of one key, or of all. */
 struct stek_key_counts {
     uint64_t issued;
     uint64_t renewed;
-    uint64_t accepted;
+    uint64_t accepted; /* renewed or not */
     uint64_t accepted_previous;
 };
 
-/* stekc_table_count adds one to counter, and to its count of key, which may be
-   NULL. Returns the counter as it was. Any thread of any process that shares the
-   table. */
+/* stekc_table_count adds one to counter: for one of the first STEK_KEY_COUNTERS, that
+   of *key, as the table gave it out. Other counters need no key. Returns the counter as
+   it was. Any thread of any process that shares the table. */
 uint64_t stekc_table_count(struct stekc_table *table, enum stek_counter counter,
                            const struct stek_key *key);
 
-/* stekc_table_counted reads a counter. Only where the table was made, or where its
-   writer is. */
+/* stekc_table_counted reads a counter that is not of a key. Only where the table was
+   made, or where its writer is. */
 uint64_t stekc_table_counted(const struct stekc_table *table, enum stek_counter counter);
 
-/* stekc_table_counted_of reads the counts of key, as the table gave it out. As
-   stekc_table_counted. */
+/* stekc_table_counted_of reads the counts of key, as the table gave it out, and
+   stekc_table_counted_all those of all that there ever were, also of keys that never
+   were in the table. As stekc_table_counted. */
 struct stek_key_counts stekc_table_counted_of(const struct stekc_table *table,
                                               const struct stek_key *key);
+struct stek_key_counts stekc_table_counted_all(const struct stekc_table *table);
 
 /*
  * stekc_table_list copies the keys in the table to out, an array of
@@ -227,8 +239,8 @@ size_t stekc_table_list(const struct stekc_table *table, struct stek_key *out);
 
 /*
  * stekc_table_publish makes the first count staged keys the keys in force, all
- * at once for every reader, overwrites what was there before, and wipes the
- * stage. One writer at a time. Returns 0, or -1 if count is too large.
+ * at once for every reader, overwrites what was there before, wipes the stage,
+ * and holds time. One writer at a time. Returns 0, or -1 if count is too large.
  */
 int stekc_table_publish(struct stekc_table *table, size_t count);
 
@@ -254,9 +266,12 @@ enum stek_state stekc_table_find(const struct stekc_table *table,
                                  const unsigned char name[STEK_NAME_SIZE],
                                  struct stek_now now, struct stek_key *out);
 
-/* stekc_table_has tells whether there is a key called name, in whatever state: what
-   most tickets of others come to, without a look at the clocks. */
-int stekc_table_has(const struct stekc_table *table, const unsigned char name[STEK_NAME_SIZE]);
+/* stekc_table_look_up is stekc_table_find at this time, which it writes to *now. If
+   there is no such key, as of most tickets of others, it does not look at the clocks
+   and leaves *now. */
+enum stek_state stekc_table_look_up(const struct stekc_table *table,
+                                    const unsigned char name[STEK_NAME_SIZE],
+                                    struct stek_now *now, struct stek_key *out);
 
 /* stekc_table_intact is false in a forked child, whose table is zeros. */
 int stekc_table_intact(const struct stekc_table *table);

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,8 @@ const quietTime = 10 * time.Second
 // begins to fail and when it works again.
 type health struct {
 	logger *slog.Logger
+
+	troubled atomic.Bool // an operation failed, or is said to; changed with mu held
 
 	mu         sync.Mutex
 	operations map[string]*operation
@@ -33,8 +36,12 @@ func newHealth(logger *slog.Logger) *health {
 	return &health{logger: logger, operations: map[string]*operation{}}
 }
 
-// note records the outcome of what is called name.
+// note records the outcome of what is called name. Where all goes well it takes no
+// lock and reads no clock.
 func (h *health) note(name string, err error) {
+	if err == nil && !h.troubled.Load() {
+		return
+	}
 	if !h.tell(name, err) {
 		return
 	}
@@ -55,6 +62,7 @@ func (h *health) tell(name string, err error) bool {
 		h.operations[name] = o
 	}
 	o.last = err
+	defer h.setTroubled()
 	if o.said == (err != nil) {
 		return false
 	}
@@ -64,6 +72,16 @@ func (h *health) tell(name string, err error) bool {
 	}
 	o.said, o.saidAt = err != nil, now
 	return true
+}
+
+func (h *health) setTroubled() {
+	for _, o := range h.operations {
+		if o.last != nil || o.said {
+			h.troubled.Store(true)
+			return
+		}
+	}
+	h.troubled.Store(false)
 }
 
 // say logs. A handler that panics is the user's, and not let further.

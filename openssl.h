@@ -65,9 +65,11 @@
     X(HMAC_Init_ex, OSSL_IF_ANY, "MAC set-up, HMAC_CTX callback")                        \
     X(RAND_bytes, OSSL_1_1_1, "IV of every ticket")                                      \
     X(RAND_bytes_ex, OSSL_3_0_0, "IV from the caller's library context")                 \
+    X(ERR_clear_error, OSSL_1_1_1, "no error left behind")                               \
+    X(ERR_peek_error, OSSL_1_1_1, "no error of a KeyStore left behind")                  \
     X(ERR_set_mark, OSSL_1_1_1, "error queue as found")                                  \
     X(ERR_pop_to_mark, OSSL_1_1_1, "error queue as found")                               \
-    X(ERR_clear_last_mark, OSSL_1_1_1, "errors kept where the verdict is an error")      \
+    X(ERR_clear_last_mark, OSSL_1_1_1, "takes a mark back")                              \
     X(OpenSSL_version, OSSL_1_1_1, "tells OpenSSL from its forks")
 
 /* Names that headers older than 3.2, or built without deprecated ones, lack. */

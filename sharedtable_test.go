@@ -68,7 +68,7 @@ func TestNextKeystoreGoesOnWithTheKeysInTheTable(t *testing.T) {
 
 func TestTableOfAnotherFormIsOverwritten(t *testing.T) {
 	for name, content := range map[string][]byte{
-		"random bytes":    bytes.Repeat([]byte("as long as a table: "), 1024),
+		"random bytes":    bytes.Repeat([]byte("as long as a key table, "), 1024),
 		"a later version": append([]byte{99, 'b', 'a', 't', 'k', 'e', 't', 's'}, make([]byte, 40000)...),
 		"cut off":         nil,
 	} {

@@ -13,9 +13,6 @@
 #include "table.h"
 
 #include <string.h>
-#include <time.h>
-
-#define NANOSECONDS INT64_C(1000000000)
 
 /* Marks a cell in use. Zeros are not a key. */
 #define CELL_MAGIC UINT64_C(0x5354454b63656c6c)
@@ -25,7 +22,8 @@ enum {
     WORD_NAME = offsetof(struct stek_key, name) / 8,
     WORD_COUNT_AT = offsetof(struct stek_key, count_at) / 8,
     WORD_NOT_BEFORE = offsetof(struct stek_key, not_before) / 8,
-    WORD_NOT_AFTER = offsetof(struct stek_key, not_after) / 8
+    WORD_NOT_AFTER = offsetof(struct stek_key, not_after) / 8,
+    WORD_DECRYPT_UNTIL = offsetof(struct stek_key, decrypt_until) / 8
 };
 
 void stekc_wipe(void *p, size_t size)
@@ -41,15 +39,6 @@ static uint64_t load(const _Atomic uint64_t *word)
 static void store(_Atomic uint64_t *word, uint64_t value)
 {
     atomic_store_explicit(word, value, memory_order_release);
-}
-
-static int64_t read_clock(clockid_t id)
-{
-    struct timespec t;
-
-    if (clock_gettime(id, &t) != 0)
-        return 0;
-    return (int64_t)t.tv_sec * NANOSECONDS + t.tv_nsec;
 }
 
 /* What a word of a key adds to the checksum of its cell. Its factor is odd, so
@@ -82,7 +71,7 @@ static unsigned first_place(const uint64_t name[2])
 
 static void write_index(struct stekc_slot *slot, const struct stek_key *keys, size_t count)
 {
-    unsigned char place[STEKC_PLACES] = {0};
+    uint16_t place[STEKC_PLACES] = {0};
     uint64_t name[2];
 
     for (size_t i = 0; i < count; i++) {
@@ -92,7 +81,7 @@ static void write_index(struct stekc_slot *slot, const struct stek_key *keys, si
         at = first_place(name);
         while (place[at] != 0)
             at = (at + 1) % STEKC_PLACES;
-        place[at] = (unsigned char)(i + 1);
+        place[at] = (uint16_t)(i + 1);
     }
     for (int i = 0; i < STEKC_PLACES; i++)
         atomic_store_explicit(&slot->index[i], place[i], memory_order_release);
@@ -118,41 +107,17 @@ static void write_slot(struct stekc_slot *slot, const struct stek_key *keys, siz
     stekc_wipe(word, sizeof word);
 }
 
-static void store_time(_Atomic int64_t *word, int64_t value)
-{
-    atomic_store_explicit(word, value, memory_order_release);
-}
-
-static void copy_clocks(struct stekc_clocks *to, const struct stekc_clocks *from)
-{
-    store_time(&to->boot_offset, atomic_load(&from->boot_offset));
-    store(&to->clock, load(&from->clock));
-    store_time(&to->low, atomic_load(&from->low));
-    store_time(&to->high, atomic_load(&from->high));
-}
-
-void stekc_table_start(struct stekc_table *table)
-{
-    struct stekc_writer *writer = stekc_writer_of(table);
-
-    store_time(&writer->clocks.boot_offset,
-               read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME));
-    store(&writer->clocks.clock, STEK_CLOCK_BOTH);
-    store_time(&writer->clocks.low, INT64_MIN);
-    store_time(&writer->clocks.high, INT64_MIN);
-    stekc_clear_counts(table, 0, sizeof(struct stekc_counts));
-    stekc_table_publish(table, 0); /* also writes the head */
-}
-
 void stekc_table_resume(struct stekc_table *table)
 {
-    copy_clocks(&stekc_writer_of(table)->clocks, &table->clocks);
+    stekc_clocks_copy(&stekc_writer_of(table)->clocks, &table->clocks);
 }
 
 void stekc_table_use_clock(struct stekc_table *table, int clock)
 {
-    store(&stekc_writer_of(table)->clocks.clock, (uint64_t)clock);
-    store(&table->clocks.clock, (uint64_t)clock);
+    struct stekc_clocks *clocks = &stekc_writer_of(table)->clocks;
+
+    stekc_clocks_use(clocks, clock);
+    stekc_clocks_copy(&table->clocks, clocks);
 }
 
 int stekc_table_intact(const struct stekc_table *table)
@@ -160,37 +125,11 @@ int stekc_table_intact(const struct stekc_table *table)
     return load(&table->magic) == STEKC_TABLE_MAGIC;
 }
 
-/* The coarse wall clock is 30 ns cheaper than the exact one, and behind it by a
-   tick, which is at most 10 ms. So that this does not count as a step back, the
-   wall clock begins windows up to so much too early; the boot clock never does. */
-#define COARSE INT64_C(20000000)
-
-struct stek_now stekc_table_now(const struct stekc_table *table)
-{
-    int64_t boot = read_clock(CLOCK_BOOTTIME) +
-                   atomic_load_explicit(&table->clocks.boot_offset, memory_order_acquire);
-    struct stek_now now = {boot, boot};
-
-    if (load(&table->clocks.clock) == STEK_CLOCK_BOTH) {
-        int64_t wall = read_clock(CLOCK_REALTIME_COARSE);
-        int64_t low = atomic_load_explicit(&table->clocks.low, memory_order_acquire);
-        int64_t high = atomic_load_explicit(&table->clocks.high, memory_order_acquire);
-
-        if (wall + COARSE < boot)
-            now.low = wall + COARSE;
-        else if (wall > boot)
-            now.high = wall;
-        now.low = now.low < low ? low : now.low;
-        now.high = now.high < high ? high : now.high;
-    }
-    return now;
-}
-
 /* repair writes the head of a table again that somebody has damaged. The keys
    of a table that was none are not believed. */
 static void repair(struct stekc_table *table)
 {
-    copy_clocks(&table->clocks, &stekc_writer_of(table)->clocks);
+    stekc_clocks_copy(&table->clocks, &stekc_writer_of(table)->clocks);
     if (stekc_table_intact(table))
         return;
     for (int i = 0; i < 2; i++)
@@ -198,16 +137,36 @@ static void repair(struct stekc_table *table)
     store(&table->magic, STEKC_TABLE_MAGIC);
 }
 
+/* look_ahead writes where a window of the keys in force begins or ends next. */
+static void look_ahead(struct stekc_table *table)
+{
+    const struct stekc_slot *slot = &table->slot[load(&table->sequence) & 1];
+    struct stek_now now = stekc_table_exactly_now(table);
+    uint64_t count = load(&slot->count);
+    int64_t edge = INT64_MAX;
+
+    for (uint64_t i = 0; i < count && count <= STEK_MAX_KEYS; i++) {
+        int64_t begins = (int64_t)load(&slot->cell[i].word[WORD_NOT_BEFORE]);
+        int64_t ends = (int64_t)load(&slot->cell[i].word[WORD_NOT_AFTER]);
+        int64_t is_gone = (int64_t)load(&slot->cell[i].word[WORD_DECRYPT_UNTIL]);
+
+        edge = begins > now.low && begins < edge ? begins : edge;
+        edge = ends > now.high && ends < edge ? ends : edge;
+        edge = is_gone > now.high && is_gone < edge ? is_gone : edge;
+    }
+    stekc_clocks_set_edge(&stekc_writer_of(table)->clocks, edge);
+    stekc_clocks_set_edge(&table->clocks, edge);
+}
+
 struct stek_now stekc_table_hold_time(struct stekc_table *table)
 {
-    struct stekc_writer *writer = stekc_writer_of(table);
+    struct stekc_clocks *clocks = &stekc_writer_of(table)->clocks;
     struct stek_now now;
 
     repair(table);
-    now = stekc_table_now(table);
-    store_time(&writer->clocks.low, now.low);
-    store_time(&writer->clocks.high, now.high);
-    copy_clocks(&table->clocks, &writer->clocks);
+    now = stekc_clocks_hold(clocks);
+    stekc_clocks_copy(&table->clocks, clocks);
+    look_ahead(table);
     return now;
 }
 
@@ -267,56 +226,110 @@ static void sort(struct stek_key *stage, size_t count)
     stekc_wipe(&key, sizeof key);
 }
 
-/* place_counts gives every staged key the place of its counts: the one it has
-   in slot, or else one that is free, from zero. */
-static void place_counts(struct stekc_table *table, const struct stekc_slot *slot, size_t count)
+/* keep_places gives every staged key that is in slot the place of its counts there,
+   and marks the places that keys of slot have, staged or not. */
+static void keep_places(struct stekc_table *table, const struct stekc_slot *slot, size_t count,
+                        unsigned char taken[STEK_MAX_KEYS], unsigned char held[STEK_MAX_KEYS])
 {
     struct stek_key *stage = stekc_writer_of(table)->stage;
-    uint64_t held = load(&slot->count);
-    uint64_t place[STEK_MAX_KEYS] = {0};
-    unsigned char taken[STEK_MAX_KEYS] = {0};
+    uint64_t keys = load(&slot->count);
 
     /* Other processes may be able to write to the table: trust no number. */
-    if (held > STEK_MAX_KEYS)
-        held = 0;
-    for (size_t i = 0; i < count; i++) {
-        int at = named_cell(slot, held, stage[i].name);
+    if (keys > STEK_MAX_KEYS)
+        keys = 0;
+    for (uint64_t i = 0; i < keys; i++) {
+        uint64_t at = load(&slot->cell[i].word[WORD_COUNT_AT]);
 
-        place[i] = at < 0 ? 0 : load(&slot->cell[at].word[WORD_COUNT_AT]);
-        if (place[i] > STEK_MAX_KEYS || (place[i] > 0 && taken[place[i] - 1]))
-            place[i] = 0;
-        if (place[i] > 0)
-            taken[place[i] - 1] = 1;
+        if (at > 0 && at <= STEK_MAX_KEYS)
+            held[at - 1] = 1;
     }
-    for (size_t i = 0, free = 0; i < count; i++) {
-        if (place[i] == 0) {
-            while (taken[free]) /* count places are enough for count keys */
-                free++;
-            taken[free] = 1;
-            place[i] = free + 1;
-            stekc_clear_counts(table, offsetof(struct stekc_counts, counted_of[free]),
-                               sizeof(uint64_t) * STEK_KEY_COUNTERS);
-        }
-        stage[i].count_at = place[i];
+    for (size_t i = 0; i < count; i++) {
+        int cell = named_cell(slot, keys, stage[i].name);
+        uint64_t at = cell < 0 ? 0 : load(&slot->cell[cell].word[WORD_COUNT_AT]);
+
+        if (at > STEK_MAX_KEYS || (at > 0 && taken[at - 1]))
+            at = 0;
+        if (at > 0)
+            taken[at - 1] = 1;
+        stage[i].count_at = at;
     }
 }
 
-int stekc_table_publish(struct stekc_table *table, size_t count)
+/* free_place finds a place that no staged key has, if it can be one that readers do
+   not count at either. */
+static size_t free_place(const unsigned char taken[STEK_MAX_KEYS],
+                         const unsigned char held[STEK_MAX_KEYS])
+{
+    size_t other = 0;
+
+    for (size_t at = 0; at < STEK_MAX_KEYS; at++) {
+        if (!taken[at] && !held[at])
+            return at;
+        if (!taken[at])
+            other = at;
+    }
+    return other;
+}
+
+/* place_counts gives every staged key the place of its counts. Those of a new key
+   begin there with what is counted now; those of others do if they are fewer than
+   when they began, as of a file that was cut off. */
+static void place_counts(struct stekc_table *table, const struct stekc_slot *slot, size_t count)
 {
     struct stek_key *stage = stekc_writer_of(table)->stage;
-    uint64_t sequence;
+    uint64_t counted[STEK_MAX_KEYS][STEK_KEY_COUNTERS];
+    unsigned char taken[STEK_MAX_KEYS] = {0}, held[STEK_MAX_KEYS] = {0};
 
-    if (count > STEK_MAX_KEYS)
-        return -1;
-    repair(table);
+    stekc_read_counts(table, offsetof(struct stekc_counts, counted_of), counted, sizeof counted);
+    keep_places(table, slot, count, taken, held);
+    for (size_t i = 0; i < count; i++) {
+        int is_new = stage[i].count_at == 0;
+        size_t at = is_new ? free_place(taken, held) : stage[i].count_at - 1;
+
+        for (int j = 0; j < STEK_KEY_COUNTERS; j++) {
+            _Atomic uint64_t *before = &table->counted_before[at][j];
+
+            if (is_new)
+                store(before, counted[at][j]);
+            else if (counted[at][j] < load(before))
+                store(before, 0);
+        }
+        taken[at] = 1;
+        stage[i].count_at = at + 1;
+    }
+}
+
+/* put_in_force publishes the staged keys. */
+static void put_in_force(struct stekc_table *table, size_t count)
+{
+    struct stek_key *stage = stekc_writer_of(table)->stage;
+    uint64_t sequence = load(&table->sequence);
+
     sort(stage, count);
-    sequence = load(&table->sequence);
     place_counts(table, &table->slot[sequence & 1], count);
+    stekc_clocks_set_edge(&table->clocks, INT64_MIN); /* until it is known again */
     write_slot(&table->slot[(sequence + 1) & 1], stage, count);
     store(&table->sequence, sequence + 1);
     write_slot(&table->slot[sequence & 1], stage, count);
     stekc_wipe(stage, STEK_MAX_KEYS * sizeof *stage);
+    look_ahead(table);
+}
+
+int stekc_table_publish(struct stekc_table *table, size_t count)
+{
+    if (count > STEK_MAX_KEYS)
+        return -1;
+    stekc_table_hold_time(table); /* a key that has begun has begun for readers, too */
+    put_in_force(table, count);
     return 0;
+}
+
+void stekc_table_start(struct stekc_table *table)
+{
+    stekc_clocks_start(&stekc_writer_of(table)->clocks);
+    stekc_clear_counts(table);
+    repair(table);
+    put_in_force(table, 0);
 }
 
 /* copy_cell copies a cell and reports whether it holds a whole key. It believes
@@ -344,11 +357,12 @@ static int copy_cell(const struct stekc_cell *cell, struct stek_key *out)
 enum { TRIES = 10000 };
 
 /*
- * read_key does the reading for current (name NULL) and find. It repeats while
- * a publication ran beside it.
+ * read_key does the reading for all three: current (name NULL) and find judge by
+ * *now; look_up has it written first, once there is a key of that name. It repeats
+ * while a publication ran beside it.
  */
 static enum stek_state read_key(const struct stekc_table *table, const unsigned char *name,
-                                struct stek_now now, struct stek_key *out)
+                                int reads_clocks, struct stek_now *now, struct stek_key *out)
 {
     if (!stekc_table_intact(table))
         return STEK_NO_KEY;
@@ -361,10 +375,12 @@ static enum stek_state read_key(const struct stekc_table *table, const unsigned 
 
         if (count > STEK_MAX_KEYS)
             count = 0;
-        index = name != NULL ? named_cell(slot, count, name) : current_cell(slot, count, now);
+        index = name != NULL ? named_cell(slot, count, name) : current_cell(slot, count, *now);
         if (index >= 0 && copy_cell(&slot->cell[index], out)) {
-            state = stekc_key_state(out, now);
-            if (state == STEK_CURRENT && name != NULL && index != current_cell(slot, count, now))
+            if (reads_clocks)
+                *now = stekc_table_now(table);
+            state = stekc_key_state(out, *now);
+            if (state == STEK_CURRENT && name != NULL && index != current_cell(slot, count, *now))
                 state = STEK_PREVIOUS;
         }
         if (load(&table->sequence) == sequence) {
@@ -381,7 +397,7 @@ static enum stek_state read_key(const struct stekc_table *table, const unsigned 
 enum stek_state stekc_table_current(const struct stekc_table *table,
                                     struct stek_now now, struct stek_key *out)
 {
-    return read_key(table, NULL, now, out);
+    return read_key(table, NULL, 0, &now, out);
 }
 
 int stekc_table_encrypts(const struct stekc_table *table, struct stek_now now)
@@ -402,21 +418,14 @@ enum stek_state stekc_table_find(const struct stekc_table *table,
                                  const unsigned char name[STEK_NAME_SIZE],
                                  struct stek_now now, struct stek_key *out)
 {
-    return read_key(table, name, now, out);
+    return read_key(table, name, 0, &now, out);
 }
 
-int stekc_table_has(const struct stekc_table *table, const unsigned char name[STEK_NAME_SIZE])
+enum stek_state stekc_table_look_up(const struct stekc_table *table,
+                                    const unsigned char name[STEK_NAME_SIZE],
+                                    struct stek_now *now, struct stek_key *out)
 {
-    for (int try = 0; try < TRIES && stekc_table_intact(table); try++) {
-        uint64_t sequence = load(&table->sequence);
-        const struct stekc_slot *slot = &table->slot[sequence & 1];
-        uint64_t count = load(&slot->count);
-        int found = count <= STEK_MAX_KEYS && named_cell(slot, count, name) >= 0;
-
-        if (load(&table->sequence) == sequence)
-            return found;
-    }
-    return 0;
+    return read_key(table, name, 1, now, out);
 }
 
 enum stek_state stekc_key_state(const struct stek_key *key, struct stek_now now)
@@ -453,14 +462,11 @@ uint64_t stekc_table_count(struct stekc_table *table, enum stek_counter counter,
                            const struct stek_key *key)
 {
     struct stekc_counts *counts = stekc_counts_of(table);
-    uint64_t before =
-        atomic_fetch_add_explicit(&counts->counted[counter], 1, memory_order_relaxed);
+    _Atomic uint64_t *counted = &counts->counted[counter];
 
-    if (key != NULL && key->count_at > 0 && key->count_at <= STEK_MAX_KEYS &&
-        (int)counter < STEK_KEY_COUNTERS)
-        atomic_fetch_add_explicit(&counts->counted_of[key->count_at - 1][counter], 1,
-                                  memory_order_relaxed);
-    return before;
+    if (counter < STEK_KEY_COUNTERS && key->count_at > 0 && key->count_at <= STEK_MAX_KEYS)
+        counted = &counts->counted_of[key->count_at - 1][counter];
+    return atomic_fetch_add_explicit(counted, 1, memory_order_relaxed);
 }
 
 uint64_t stekc_table_counted(const struct stekc_table *table, enum stek_counter counter)
@@ -472,18 +478,45 @@ uint64_t stekc_table_counted(const struct stekc_table *table, enum stek_counter 
     return counted;
 }
 
+static struct stek_key_counts key_counts(const uint64_t counted[STEK_KEY_COUNTERS])
+{
+    struct stek_key_counts counts = {
+        .issued = counted[STEK_COUNT_ISSUED],
+        .renewed = counted[STEK_COUNT_RENEWED] + counted[STEK_COUNT_PREVIOUS_RENEWED],
+        .accepted_previous =
+            counted[STEK_COUNT_PREVIOUS_USED] + counted[STEK_COUNT_PREVIOUS_RENEWED],
+    };
+
+    counts.accepted =
+        counts.accepted_previous + counted[STEK_COUNT_USED] + counted[STEK_COUNT_RENEWED];
+    return counts;
+}
+
 struct stek_key_counts stekc_table_counted_of(const struct stekc_table *table,
                                               const struct stek_key *key)
 {
     uint64_t counted[STEK_KEY_COUNTERS] = {0};
 
-    if (key->count_at > 0 && key->count_at <= STEK_MAX_KEYS)
-        stekc_read_counts(table, offsetof(struct stekc_counts, counted_of[key->count_at - 1]),
-                          counted, sizeof counted);
-    return (struct stek_key_counts){
-        .issued = counted[STEK_COUNT_ISSUED],
-        .renewed = counted[STEK_COUNT_RENEWED],
-        .accepted = counted[STEK_COUNT_ACCEPTED],
-        .accepted_previous = counted[STEK_COUNT_ACCEPTED_PREVIOUS],
-    };
+    if (key->count_at == 0 || key->count_at > STEK_MAX_KEYS)
+        return key_counts(counted);
+    stekc_read_counts(table, offsetof(struct stekc_counts, counted_of[key->count_at - 1]), counted,
+                      sizeof counted);
+    for (int i = 0; i < STEK_KEY_COUNTERS; i++) {
+        uint64_t before = load(&table->counted_before[key->count_at - 1][i]);
+
+        counted[i] = counted[i] > before ? counted[i] - before : 0;
+    }
+    return key_counts(counted);
+}
+
+struct stek_key_counts stekc_table_counted_all(const struct stekc_table *table)
+{
+    uint64_t counted[STEK_KEY_COUNTERS], at[STEK_MAX_KEYS][STEK_KEY_COUNTERS];
+
+    stekc_read_counts(table, offsetof(struct stekc_counts, counted), counted, sizeof counted);
+    stekc_read_counts(table, offsetof(struct stekc_counts, counted_of), at, sizeof at);
+    for (int place = 0; place < STEK_MAX_KEYS; place++)
+        for (int i = 0; i < STEK_KEY_COUNTERS; i++)
+            counted[i] += at[place][i];
+    return key_counts(counted);
 }

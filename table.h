@@ -34,15 +34,18 @@ enum { STEKC_PLACES = 2 * STEK_MAX_KEYS };
    the name, or the next free one. */
 struct stekc_slot {
     _Atomic uint64_t count;
-    _Atomic unsigned char index[STEKC_PLACES];
+    _Atomic uint16_t index[STEKC_PLACES];
     struct stekc_cell cell[STEK_MAX_KEYS];
 };
 
-/* What readers must know of the clocks. */
+/* What readers must know of the clocks, see clock.c. */
 struct stekc_clocks {
     _Atomic int64_t boot_offset; /* ns: wall clock minus boot clock at the start */
     _Atomic uint64_t clock;      /* STEK_CLOCK_BOTH or STEK_CLOCK_BOOT */
     _Atomic int64_t low, high;   /* where time was when it was last held */
+    _Atomic int64_t wall_offset; /* ns: wall clock minus monotonic clock, both then */
+    _Atomic int64_t boot_ahead;  /* ns: boot clock minus monotonic clock then */
+    _Atomic int64_t edge;        /* where a window begins or ends next */
 };
 
 /* The keys. The first word says what this is, in every version. */
@@ -51,10 +54,13 @@ struct stekc_table {
     _Atomic uint64_t sequence; /* readers use slot[sequence & 1] */
     struct stekc_clocks clocks;
     struct stekc_slot slot[2];
+    _Atomic uint64_t counted_before[STEK_MAX_KEYS][STEK_KEY_COUNTERS];
 };
 
 /* The counts, written by readers. A key has the same place, count_at - 1, for
-   life. */
+   life, and its counts are what was added since: counted_before says where they
+   were. The first STEK_KEY_COUNTERS of counted are of keys that were asked for, which
+   have no place. */
 struct stekc_counts {
     _Atomic uint64_t counted[STEK_COUNTERS];
     _Atomic uint64_t counted_of[STEK_MAX_KEYS][STEK_KEY_COUNTERS];
@@ -72,6 +78,16 @@ struct stekc_writer {
 #define STEKC_TABLE_FAMILY UINT64_C(0x7374656b74616200)
 #define STEKC_TABLE_MAGIC (STEKC_TABLE_FAMILY | STEK_TABLE_LAYOUT)
 
+/* stekc_clocks_start begins with both clocks, now. stekc_clocks_use takes one or both;
+   if that is a change, no time is held any more. stekc_clocks_hold returns now, by
+   the exact clocks, and keeps time from going back behind it. They are for the clocks
+   that only the writer has; stekc_clocks_copy copies these to readers. */
+void stekc_clocks_start(struct stekc_clocks *clocks);
+void stekc_clocks_use(struct stekc_clocks *clocks, int clock);
+void stekc_clocks_set_edge(struct stekc_clocks *clocks, int64_t edge);
+struct stek_now stekc_clocks_hold(struct stekc_clocks *clocks);
+void stekc_clocks_copy(struct stekc_clocks *to, const struct stekc_clocks *from);
+
 /* Sizes of the parts in bytes, whole pages. */
 size_t stekc_keys_size(void);
 size_t stekc_counts_size(void);
@@ -82,12 +98,12 @@ struct stekc_writer *stekc_writer_of(const struct stekc_table *table);
 
 /*
  * stekc_read_counts copies size bytes at offset in the counts of table, and
- * stekc_clear_counts sets them to zero. The writer of a table in files does so
+ * stekc_clear_counts sets all to zero. The writer of a table in files does so
  * through the file: whoever may write counts can cut the file off, and touching
  * a mapping of it would then be a fault.
  */
 void stekc_read_counts(const struct stekc_table *table, size_t offset, void *out, size_t size);
-void stekc_clear_counts(struct stekc_table *table, size_t offset, size_t size);
+void stekc_clear_counts(struct stekc_table *table);
 
 /* stekc_table_start writes the head of a new table: no keys, time starts now. */
 void stekc_table_start(struct stekc_table *table);

@@ -37,9 +37,9 @@ static size_t page_size(void)
 
 static size_t whole_pages(size_t size)
 {
-    size_t page = page_size();
+    size_t page = page_size(); /* a power of two */
 
-    return (size + page - 1) / page * page;
+    return (size + page - 1) & ~(page - 1);
 }
 
 static size_t writer_size(void)
@@ -154,20 +154,15 @@ void stekc_read_counts(const struct stekc_table *table, size_t offset, void *out
     }
 }
 
-void stekc_clear_counts(struct stekc_table *table, size_t offset, size_t size)
+void stekc_clear_counts(struct stekc_table *table)
 {
     static const char zeros[sizeof(struct stekc_counts)];
-    _Atomic uint64_t *counted =
-        (_Atomic uint64_t *)(void *)((char *)stekc_counts_of(table) + offset);
     int file = counts_file_of(table);
 
-    if (file >= 0) {
-        if (pwrite(file, zeros, size, (off_t)offset) != (ssize_t)size)
-            return; /* there is no room: then nobody counts either */
-        return;
-    }
-    for (size_t i = 0; i < size / sizeof *counted; i++)
-        atomic_store_explicit(&counted[i], 0, memory_order_relaxed);
+    if (file < 0)
+        memset(stekc_counts_of(table), 0, sizeof zeros); /* before anybody counts */
+    else if (pwrite(file, zeros, sizeof zeros, 0) != (ssize_t)sizeof zeros)
+        return; /* there is no room: then nobody counts either */
 }
 
 struct stekc_table *stekc_table_new(enum stek_sharing sharing, unsigned *refused)

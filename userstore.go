@@ -1,8 +1,8 @@
 package stek
 
 import (
-	"errors"
 	"fmt"
+	"hash/maphash"
 	"sync/atomic"
 	"time"
 
@@ -11,13 +11,14 @@ import (
 )
 
 // A userStore is a KeyStore of the user's own: the backend.Source of what it
-// lists, and what the exported functions ask. It lets no panic out.
+// lists, and what the exported functions ask, which stop its panics there.
 type userStore struct {
 	store      KeyStore
 	lister     Lister // nil if store only answers questions
 	changed    <-chan struct{}
 	asksOnMiss bool // about a name that is not in the table
 	panics     atomic.Uint64
+	valid      valid
 }
 
 // newUserStore asks store, once, what it can do.
@@ -29,24 +30,29 @@ func newUserStore(store KeyStore) (*userStore, error) {
 	}
 	u.lister, u.asksOnMiss = lister, false
 	var err error
-	if u.changed, err = guard(u, func() (<-chan struct{}, error) { return lister.Changed(), nil }); err != nil {
+	if err = u.guard(func() error { u.changed = lister.Changed(); return nil }); err != nil {
 		return nil, err
 	}
 	if finder, ok := store.(Finder); ok {
-		u.asksOnMiss, err = guard(u, func() (bool, error) { return finder.FindsKeys(), nil })
+		err = u.guard(func() error { u.asksOnMiss = finder.FindsKeys(); return nil })
 	}
 	return u, err
 }
 
 // guard calls f and makes a panic an error.
-func guard[T any](u *userStore, f func() (T, error)) (value T, err error) {
+func (u *userStore) guard(f func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			u.panics.Add(1)
-			err = fmt.Errorf("KeyStore panicked: %v", cause)
+			err = u.panicked(cause)
 		}
 	}()
 	return f()
+}
+
+// panicked counts a panic that was stopped, and makes it an error.
+func (u *userStore) panicked(cause any) error {
+	u.panics.Add(1)
+	return fmt.Errorf("KeyStore panicked: %v", cause)
 }
 
 // Clock: the windows are wall-clock times.
@@ -57,7 +63,8 @@ func (u *userStore) Keys(ticketkey.Now) (ticketkey.Set, time.Time, error) {
 	if u.lister == nil {
 		return ticketkey.Set{}, time.Time{}, nil
 	}
-	keys, err := guard(u, u.lister.Keys)
+	var keys []Key
+	err := u.guard(func() (err error) { keys, err = u.lister.Keys(); return err })
 	if err != nil {
 		return ticketkey.Set{}, time.Time{}, fmt.Errorf("list keys of KeyStore: %w", err)
 	}
@@ -73,37 +80,23 @@ func (u *userStore) Changed() <-chan struct{} {
 // Close leaves the KeyStore alone: it is its owner's.
 func (u *userStore) Close() error { return nil }
 
-// current asks for the key that encrypts. found is false if there is none.
-// Neither it nor named looks at the secrets, which may change until they are
-// copied: answer in bridge.go does, at the copy.
-func (u *userStore) current() (key Key, found bool, err error) {
-	key, err = guard(u, u.store.CurrentKey)
-	switch {
-	case errors.Is(err, ErrNoKeys):
-		return Key{}, false, nil
-	case err != nil:
-		return Key{}, false, fmt.Errorf("ask KeyStore for the current key: %w", err)
-	}
-	return key, true, nil
-}
+// A valid remembers keys that are valid, so that those of a KeyStore are looked at
+// once, and not for every ticket. It keeps no key: of each, 64 bits of a hash with a
+// seed of this process alone, over all that C gets of it. Whatever has changed in a
+// key is another sum. It is safe for concurrent use; the zero value knows none.
+type valid struct{ sums [16]atomic.Uint64 }
 
-// named asks for the key called name.
-func (u *userStore) named(name Name) (key Key, found bool, err error) {
-	key, err = guard(u, func() (Key, error) { return u.store.KeyNamed(name) })
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return Key{}, false, nil
-	case err != nil:
-		return Key{}, false, fmt.Errorf("ask KeyStore for key %v: %w", name, err)
-	case key.Name != name:
-		return Key{}, false, fmt.Errorf("ask KeyStore for key %v: it answered with %v", name, key.Name)
-	}
-	return key, true, nil
-}
+var sumSeed = maphash.MakeSeed()
 
-// supersedes reports whether another key than the one called name encrypts now.
-// Without an answer the key counts as current: it only is not renewed then.
-func (u *userStore) supersedes(name Name) bool {
-	current, found, err := u.current()
-	return err == nil && found && current.Name != name
+// sumOf is the sum of a key, as C has it.
+func sumOf(key []byte) uint64 { return maphash.Bytes(sumSeed, key) }
+
+func (v *valid) place(sum uint64) *atomic.Uint64 { return &v.sums[sum%uint64(len(v.sums))] }
+
+func (v *valid) has(sum uint64) bool { return v != nil && v.place(sum).Load() == sum }
+
+func (v *valid) add(sum uint64) {
+	if v != nil {
+		v.place(sum).Store(sum)
+	}
 }

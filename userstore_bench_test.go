@@ -25,12 +25,15 @@ func BenchmarkAskedAfterWork(b *testing.B) { benchmarkAsked(b, 1, 300*time.Micro
 func BenchmarkAsked64Threads(b *testing.B) { benchmarkAsked(b, 64, 60*time.Microsecond) }
 
 func benchmarkAsked(b *testing.B, threads int, work time.Duration) {
-	eachAnswer(b, func(b *testing.B, server *ssltest.Context, begin func()) {
+	eachAnswer(b, func(b *testing.B, server *ssltest.Context, crosses bool, begin func()) {
 		took := make([][]time.Duration, threads)
 		var group sync.WaitGroup
 		ready := make(chan struct{})
 		for i := range threads {
 			caller := ssltest.NewTicketCaller(b, server.Pointer())
+			if crosses {
+				caller.AlsoEnterGo()
+			}
 			group.Go(func() {
 				<-ready
 				took[i] = caller.Decrypt(work, (b.N+i)/threads)
@@ -43,18 +46,21 @@ func benchmarkAsked(b *testing.B, threads int, work time.Duration) {
 	})
 }
 
-// eachAnswer runs benchmark with a key that is published, and with the same key
-// in a KeyStore that is asked for it. Each of the b.N tickets that benchmark has
-// after begin must be accepted, and asked for or not.
-func eachAnswer(b *testing.B, benchmark func(b *testing.B, server *ssltest.Context, begin func())) {
-	key := benchmarkKey()
+// eachAnswer runs benchmark with a key that is published, with the same key in a
+// KeyStore that is asked for it, and, crosses, with a published key and a call
+// of a Go function that does nothing: the floor of a question. Each of the b.N
+// tickets that benchmark has after begin must be accepted, and asked for or not.
+func eachAnswer(b *testing.B, benchmark func(b *testing.B, server *ssltest.Context, crosses bool, begin func())) {
+	answers := &answers{benchmarkKey()}
 	for _, tt := range []struct {
-		name  string
-		store KeyStore
-		asks  int // for each ticket
+		name    string
+		store   KeyStore
+		crosses bool
+		asks    int // for each ticket
 	}{
-		{"key=published", publishes{answers{key}}, 0},
-		{"key=asked", answers{key}, 1},
+		{"key=published", publishes{answers}, false, 0},
+		{"key=crossing", publishes{answers}, true, 0},
+		{"key=asked", answers, false, 1},
 	} {
 		b.Run(tt.name, func(b *testing.B) {
 			server := ssltest.NewServer(b)
@@ -65,7 +71,7 @@ func eachAnswer(b *testing.B, benchmark func(b *testing.B, server *ssltest.Conte
 			require.NoError(b, err)
 
 			var before Stats
-			benchmark(b, server, func() { before = ks.Stats() })
+			benchmark(b, server, tt.crosses, func() { before = ks.Stats() })
 			after := ks.Stats()
 			require.EqualValues(b, b.N, after.Accepted-before.Accepted)
 			require.EqualValues(b, b.N*tt.asks, after.Asked-before.Asked)
@@ -86,9 +92,9 @@ func benchmarkKey() Key {
 // answers is the least that a KeyStore does when it is asked.
 type answers struct{ key Key }
 
-func (a answers) CurrentKey() (Key, error) { return a.key, nil }
+func (a *answers) CurrentKey() (Key, error) { return a.key, nil }
 
-func (a answers) KeyNamed(name Name) (Key, error) {
+func (a *answers) KeyNamed(name Name) (Key, error) {
 	if name != a.key.Name {
 		return Key{}, ErrNotFound
 	}
@@ -96,7 +102,7 @@ func (a answers) KeyNamed(name Name) (Key, error) {
 }
 
 // publishes has the same key in the table.
-type publishes struct{ answers }
+type publishes struct{ *answers }
 
 func (p publishes) Keys() ([]Key, error)     { return []Key{p.key}, nil }
 func (p publishes) Changed() <-chan struct{} { return nil }

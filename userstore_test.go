@@ -329,6 +329,93 @@ func (w *wipesOnReturn) CurrentKey() (Key, error) {
 	return key, nil
 }
 
+// A key that was valid is not looked at for every ticket, but for every change.
+func TestKeyThatWasValidIsRefusedOnceItHasChanged(t *testing.T) {
+	for name, change := range map[string]func(*Key){
+		"AES key wiped":         func(k *Key) { clear(k.AESKey.Bytes()) },
+		"HMAC key wiped":        func(k *Key) { clear(k.HMACKey.Bytes()) },
+		"half of a key wiped":   func(k *Key) { clear(k.AESKey.Bytes()[ticketkey.AESSize/2:]) },
+		"one secret twice":      func(k *Key) { copy(k.HMACKey.Bytes(), k.AESKey.Bytes()) },
+		"no name":               func(k *Key) { k.Name = Name{} },
+		"a secret cut":          func(k *Key) { k.AESKey = ticketkey.SecretOf(k.AESKey.Bytes()[:16]) },
+		"the other secret cut":  func(k *Key) { k.HMACKey = ticketkey.SecretOf(k.HMACKey.Bytes()[:16]) },
+		"a window turned round": func(k *Key) { k.NotAfter, k.DecryptUntil = time.Now().Add(2*time.Hour), time.Now().Add(time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, client := ssltest.NewServer(t), ssltest.NewClient(t)
+			key := randomKey(t)
+			store := &asked{keys: []Key{key}}
+			ks := openStore(t, store)
+			_, err := Attach(server.Pointer(), ks)
+			require.NoError(t, err)
+			for range 2 {
+				require.True(t, ssltest.Connect(server, client, ssltest.Options{}).OK())
+			}
+			change(&key)
+			store.put(key)
+			require.False(t, ssltest.Connect(server, client, ssltest.Options{}).OK())
+			require.ErrorIs(t, ks.Err(), ticketkey.ErrInvalid)
+		})
+	}
+}
+
+// Handles of several keystores are told apart, also when one is released.
+func TestEachContextAsksItsOwnKeyStore(t *testing.T) {
+	client := ssltest.NewClient(t)
+	var kept []*ssltest.Context
+	var stores []*asked
+	for range 3 {
+		server, store := ssltest.NewServer(t), newAsked(t)
+		_, err := Attach(server.Pointer(), openStore(t, store))
+		require.NoError(t, err)
+		kept, stores = append(kept, server), append(stores, store)
+	}
+	for range 2 {
+		for i, server := range kept {
+			r := ssltest.Connect(server, client, ssltest.Options{})
+			require.EqualValues(t, stores[i].key().Name, newest(r).KeyName())
+		}
+	}
+	t.Run("released", func(t *testing.T) {
+		server, store := ssltest.NewServer(t), newAsked(t)
+		_, err := Attach(server.Pointer(), openStore(t, store))
+		require.NoError(t, err)
+		r := ssltest.Connect(server, client, ssltest.Options{})
+		require.EqualValues(t, store.key().Name, newest(r).KeyName())
+	})
+	for i, server := range kept {
+		r := ssltest.Connect(server, client, ssltest.Options{})
+		require.EqualValues(t, stores[i].key().Name, newest(r).KeyName())
+	}
+}
+
+// A KeyStore that has the key but panics when it is asked whether that is current
+// does not fail the handshake.
+func TestPanicOfTheSecondQuestionLeavesTheKey(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := &panicsInCurrentKey{asked: newAsked(t)}
+		ks := openStore(t, store)
+		p.attach(ks, WithPolicy(RenewByAge))
+		session := p.newSession()
+		store.now.Store(true)
+		require.Equal(t, "Reused", p.connect(session).String())
+		require.EqualValues(t, 1, ks.Stats().Panics)
+		require.NoError(t, ks.Err())
+	})
+}
+
+type panicsInCurrentKey struct {
+	*asked
+	now atomic.Bool
+}
+
+func (p *panicsInCurrentKey) CurrentKey() (Key, error) {
+	if p.now.Load() {
+		panic("no current key")
+	}
+	return p.asked.CurrentKey()
+}
+
 func TestFailuresAreLoggedOnceNotPerHandshake(t *testing.T) {
 	server, client := ssltest.NewServer(t), ssltest.NewClient(t)
 	var log bytes.Buffer

@@ -12,53 +12,61 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-stek/stek/ticketkey"
 )
 
 // harnessMeasures are the measures of bench/src/harness.c, with those of a Row
-// that each yields.
+// that each yields, and how many keys its tables hold.
 var harnessMeasures = []struct {
 	name   string
 	yields []string
+	keys   int
 }{
-	{"issue", []string{"issue"}},
-	{"reject", []string{"reject"}},
-	{"unknown", []string{"unknown"}},
-	{"flood", []string{"flood"}},
-	{"alone", []string{"alone-encrypt", "alone-decrypt"}},
-	{"keys", []string{"keys-encrypt", "keys-decrypt"}},
-	{"resume", []string{"resume12-1", "resume12-2", "resume13-1", "resume13-2"}},
-	{"rotation", []string{"rotation-p50", "rotation-p99", "rotation-p999"}},
+	{"issue", []string{"issue"}, ticketkey.MaxKeys},
+	{"reject", []string{"reject"}, ticketkey.MaxKeys},
+	{"unknown", []string{"unknown"}, ticketkey.MaxKeys},
+	{"flood", []string{"flood"}, ticketkey.MaxKeys},
+	{"alone", []string{"alone-encrypt", "alone-decrypt"}, ticketkey.MaxKeys},
+	{"keys", []string{"keys-encrypt", "keys-decrypt"}, 256},
+	{"resume", []string{"resume12-1", "resume12-2", "resume13-1", "resume13-2"}, ticketkey.MaxKeys},
+	{"rotation", []string{"rotation-p50", "rotation-p99", "rotation-p999"}, ticketkey.MaxKeys},
 }
 
 // harnessSources are compiled together.
-var harnessSources = []string{"bench/src/*.c", "callback.c", "iv.c", "table.c", "tablemap.c", "store.c", "attach.c", "openssl.c", "process.c"}
+var harnessSources = []string{"bench/src/*.c", "callback.c", "iv.c", "clock.c", "table.c", "tablemap.c", "store.c", "attach.c", "openssl.c", "process.c"}
 
 // measureHarness compiles the C harness and runs it: everything is in memory,
 // without Go and without a network.
 func measureHarness(ctx context.Context, rounds int, wanted func(string) bool) ([]Sample, error) {
-	args := []string{strconv.Itoa(rounds)}
-	for _, m := range harnessMeasures {
-		if slices.ContainsFunc(m.yields, wanted) {
-			args = append(args, m.name)
-		}
-	}
-	if len(args) == 1 {
-		return nil, nil
-	}
 	folder, err := os.MkdirTemp("", "stek-bench-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(folder)
-	program := filepath.Join(folder, "harness")
-	if err := compileHarness(ctx, program); err != nil {
-		return nil, err
+	var samples []Sample
+	for _, m := range harnessMeasures {
+		if !slices.ContainsFunc(m.yields, wanted) {
+			continue
+		}
+		program := filepath.Join(folder, fmt.Sprintf("harness-%d", m.keys))
+		if _, err := os.Stat(program); err != nil {
+			if err := compileHarness(ctx, program, m.keys); err != nil {
+				return nil, err
+			}
+		}
+		of, err := runHarness(exec.CommandContext(ctx, program, strconv.Itoa(rounds), m.name))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.name, err)
+		}
+		samples = append(samples, of...)
 	}
-	return runHarness(exec.CommandContext(ctx, program, args...))
+	return samples, nil
 }
 
-func compileHarness(ctx context.Context, program string) error {
-	args := []string{"-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-o", program}
+// compileHarness makes the harness with key tables that hold so many keys.
+func compileHarness(ctx context.Context, program string, keys int) error {
+	args := []string{"-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-o", program, fmt.Sprintf("-DSTEKC_MAX_KEYS=%d", keys)}
 	for _, pattern := range harnessSources {
 		files, err := filepath.Glob(pattern)
 		if err != nil {

@@ -332,11 +332,12 @@ stek_status stek_get_stats(stek_store *store, size_t size, stek_stats *stats)
     status = entry_of(store, &entry);
     if (status == STEK_OK) {
         const struct stekc_table *table = stekc_store_table(entry->store);
+        struct stek_key_counts of_keys = stekc_table_counted_all(table);
         stek_stats now = {
-            .issued = stekc_table_counted(table, STEK_COUNT_ISSUED),
-            .renewed = stekc_table_counted(table, STEK_COUNT_RENEWED),
-            .accepted = stekc_table_counted(table, STEK_COUNT_ACCEPTED),
-            .accepted_previous = stekc_table_counted(table, STEK_COUNT_ACCEPTED_PREVIOUS),
+            .issued = of_keys.issued,
+            .renewed = of_keys.renewed,
+            .accepted = of_keys.accepted,
+            .accepted_previous = of_keys.accepted_previous,
             .unknown = stekc_table_counted(table, STEK_COUNT_UNKNOWN),
             .expired = stekc_table_counted(table, STEK_COUNT_EXPIRED),
             .declined = stekc_table_counted(table, STEK_COUNT_DECLINED),

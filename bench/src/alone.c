@@ -24,7 +24,7 @@ static struct stekc_binding binding;
    ssl/statem/statem_srvr.c of OpenSSL. */
 static void built_in(SSL *ssl, int encrypt)
 {
-    static const unsigned char key[32] = "any key has the same cost as any";
+    static const unsigned char key[32] = "any key has the same cost.";
     unsigned char iv[STEK_IV_SIZE] = {0};
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
 #if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
@@ -165,8 +165,8 @@ void measure_alone(int round)
 
 static void every_size(SSL *ssl)
 {
-    static const size_t sizes[] = {1, 3, 16, STEK_MAX_KEYS};
-    enum { ALL = 4 };
+    static const size_t sizes[] = {1, 3, 16, 64, STEK_MAX_KEYS};
+    enum { ALL = STEK_MAX_KEYS > 64 ? 5 : 4 };
     double encrypt[ALL] = {0}, decrypt[ALL] = {0};
 
     for (int i = 0; i < ALL * CHUNKS; i++) {

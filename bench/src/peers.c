@@ -11,9 +11,9 @@ const char *const peer_names[PEERS] = {"built-in keys", "man page", "floor",
 
 /* ---- static keys ---- */
 
-static const unsigned char static_name[STEK_NAME_SIZE] = "a static name 16";
-static const unsigned char static_aes[32] = "a static key of AES, 32 bytes...";
-static const unsigned char static_hmac[32] = "a static key of HMAC, 32 bytes..";
+static const unsigned char static_name[STEK_NAME_SIZE] = "a static name.";
+static const unsigned char static_aes[32] = "a static key of AES.";
+static const unsigned char static_hmac[32] = "a static key of HMAC.";
 
 static int renewed_if_13(SSL *ssl)
 {

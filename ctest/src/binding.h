@@ -26,4 +26,14 @@ static inline struct stekc_binding test_binding(struct stekc_store *store)
     return binding;
 }
 
+static inline void test_binding_free(struct stekc_binding *binding)
+{
+#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
+    EVP_CIPHER_free(binding->aes256);
+    EVP_MD_free(binding->sha256);
+#else
+    (void)binding;
+#endif
+}
+
 #endif

@@ -34,7 +34,7 @@ int main(int argc, char **argv)
     unsigned refused;
     struct stekc_store *store = stekc_store_new(STEK_PRIVATE, NULL, &refused);
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-    unsigned char unknown[STEK_NAME_SIZE] = "unknown key name", known[STEK_NAME_SIZE], issued[STEK_NAME_SIZE];
+    unsigned char unknown[STEK_NAME_SIZE] = "an unknown name", known[STEK_NAME_SIZE], issued[STEK_NAME_SIZE];
     struct stek_key *stage;
 
     CHECK(calls > 0 && store != NULL && ctx != NULL);

@@ -1,0 +1,246 @@
+/*
+ * errors_test.c - OpenSSL's error queue behind the callback: an error that stays
+ * there would fail a handshake that goes on.
+ */
+#include "binding.h"
+
+#include <openssl/err.h>
+
+static SSL *ssl;
+static struct stekc_binding binding;
+
+/* call_with has the callback issue a ticket, or look at one of the key called name. */
+static int call_with(int evp, unsigned char *name, int encrypt)
+{
+    unsigned char iv[STEK_IV_SIZE] = {0};
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    struct stekc_mac mac = {NULL, NULL};
+    int verdict;
+
+    CHECK(cipher != NULL);
+#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
+    if (evp) {
+        EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+
+        mac.evp = EVP_MAC_CTX_new(hmac);
+        CHECK(mac.evp != NULL);
+        EVP_MAC_free(hmac);
+    }
+#endif
+    if (mac.evp == NULL) {
+        mac.hmac = HMAC_CTX_new();
+        CHECK(mac.hmac != NULL);
+    }
+    verdict = stekc_callback(&binding, ssl, name, iv, cipher, mac, encrypt);
+    HMAC_CTX_free(mac.hmac);
+#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
+    EVP_MAC_CTX_free(mac.evp);
+#endif
+    EVP_CIPHER_CTX_free(cipher);
+    return verdict;
+}
+
+/* call does so with either kind of callback, which give one verdict. */
+static int call(const unsigned char *name, int encrypt)
+{
+    unsigned char copy[STEK_NAME_SIZE];
+    int verdict;
+
+    memcpy(copy, name, sizeof copy);
+    verdict = call_with(0, copy, encrypt);
+    memcpy(copy, name, sizeof copy);
+    CHECK(call_with(1, copy, encrypt) == verdict);
+    return verdict;
+}
+
+static int leave_an_error(void)
+{
+#if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
+    ERR_raise(ERR_LIB_SYS, 5);
+#else
+    ERR_put_error(ERR_LIB_SYS, 0, 5, __FILE__, __LINE__);
+#endif
+    return 0;
+}
+
+static int failing_init(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, ENGINE *engine,
+                        const unsigned char *key, const unsigned char *iv)
+{
+    (void)ctx;
+    (void)cipher;
+    (void)engine;
+    (void)key;
+    (void)iv;
+    return leave_an_error();
+}
+
+static struct stek_key test_key_of(const unsigned char *name)
+{
+    struct stek_key key = test_key(1, 0, INT64_MAX, INT64_MAX);
+
+    memcpy(key.name, name, sizeof key.name);
+    return key;
+}
+
+static int asked_for_current(uintptr_t handle, struct stek_key *out)
+{
+    (void)handle;
+    *out = test_key_of((const unsigned char *)"the current key.");
+    leave_an_error();
+    return STEK_ASK_FOUND;
+}
+
+static int asked_for_named(uintptr_t handle, unsigned char *name, struct stek_key *out)
+{
+    (void)handle;
+    leave_an_error();
+    if (name[0] == 'u')
+        return STEK_ASK_NONE;
+    *out = test_key_of(name);
+    return STEK_ASK_FOUND;
+}
+
+static const unsigned char known[] = "a published key.", unknown[] = "unknown key name";
+
+static void success_leaves_none(void)
+{
+    CHECK(call(known, 1) == STEK_USE);
+    CHECK(ERR_peek_error() == 0);
+    CHECK(call(known, 0) >= STEK_USE);
+    CHECK(ERR_peek_error() == 0);
+    CHECK(call(unknown, 0) == STEK_IGNORE);
+    CHECK(ERR_peek_error() == 0);
+}
+
+static void publish_known(struct stekc_store *store)
+{
+    stekc_table_stage(stekc_store_table(store))[0] = test_key_of(known);
+    CHECK(stekc_table_publish(stekc_store_table(store), 1) == 0);
+}
+
+static void fails_with(int encrypt)
+{
+    binding.soft = 0;
+    CHECK(call(known, encrypt) == STEK_ERROR);
+    CHECK(ERR_peek_error() != 0);
+    ERR_clear_error();
+    if (encrypt && stekc_ossl_sends_malformed())
+        return; /* it burns, and that fails, too */
+    binding.soft = 1;
+    CHECK(call(known, encrypt) == STEK_IGNORE);
+    CHECK(ERR_peek_error() == 0);
+    binding.soft = 0;
+}
+
+static int failing_random(unsigned char *out, int size)
+{
+    (void)out;
+    (void)size;
+    return leave_an_error();
+}
+
+static int failing_hmac(HMAC_CTX *ctx, const void *key, int size, const EVP_MD *digest,
+                        ENGINE *engine)
+{
+    (void)ctx;
+    (void)key;
+    (void)size;
+    (void)digest;
+    (void)engine;
+    return leave_an_error();
+}
+
+static int failing_mac(EVP_MAC_CTX *ctx, const unsigned char *key, size_t size,
+                       const OSSL_PARAM params[])
+{
+    (void)ctx;
+    (void)key;
+    (void)size;
+    (void)params;
+    return leave_an_error();
+}
+
+static void failure_leaves_one_if_it_fails_the_handshake(void)
+{
+    struct stekc_ossl whole = stekc_ossl;
+
+    stekc_ossl.RAND_bytes = failing_random; /* first, as long as no IV is in store */
+    fails_with(1);
+    stekc_ossl = whole;
+    stekc_ossl.EVP_DecryptInit_ex = failing_init;
+    stekc_ossl.EVP_EncryptInit_ex = failing_init;
+    fails_with(0);
+    fails_with(1);
+    stekc_ossl = whole;
+    stekc_ossl.HMAC_Init_ex = failing_hmac;
+    stekc_ossl.EVP_MAC_init = failing_mac;
+    fails_with(0);
+    fails_with(1);
+    stekc_ossl = whole;
+}
+
+static int failing_stamp(SSL_SESSION *session, const void *data, size_t size)
+{
+    (void)session;
+    (void)data;
+    (void)size;
+    return leave_an_error();
+}
+
+static void stamp_that_fails_leaves_one_if_it_fails_the_handshake(void)
+{
+    struct stekc_ossl whole = stekc_ossl;
+    SSL_SESSION *session = SSL_SESSION_new();
+
+    CHECK(session != NULL && SSL_set_session(ssl, session) == 1);
+    stekc_ossl.SSL_SESSION_set1_ticket_appdata = failing_stamp;
+    CHECK(stekc_check_age(ssl, session, known, sizeof known, SSL_TICKET_SUCCESS, &binding) ==
+          SSL_TICKET_RETURN_IGNORE_RENEW);
+    CHECK(ERR_peek_error() == 0);
+    binding.soft = 1;
+    CHECK(stekc_stamp(ssl, &binding) == 1 && ERR_peek_error() == 0);
+    binding.soft = 0;
+    CHECK(stekc_stamp(ssl, &binding) == 0 && ERR_peek_error() != 0);
+    ERR_clear_error();
+    stekc_ossl = whole;
+    SSL_SESSION_free(session);
+}
+
+static void what_a_keystore_leaves_is_gone(void)
+{
+    CHECK(call(known, 1) == STEK_USE);
+    CHECK(call(known, 0) >= STEK_USE);
+    CHECK(call(unknown, 0) == STEK_IGNORE);
+    CHECK(ERR_peek_error() == 0);
+}
+
+int main(void)
+{
+    struct stekc_ask ask = {.on_miss = 1, .current = asked_for_current, .named = asked_for_named};
+    struct stekc_options options = {.auth_age_cap = 1};
+    struct stekc_report report;
+    unsigned refused;
+    struct stekc_store *published = stekc_store_new(STEK_PRIVATE, NULL, &refused),
+                       *asked = stekc_store_new(STEK_PRIVATE, &ask, &refused);
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+    CHECK(published != NULL && asked != NULL && ctx != NULL);
+    CHECK(stekc_attach(ctx, published, &options, &report) == STEKC_OK);
+    publish_known(published);
+    ssl = SSL_new(ctx);
+    CHECK(ssl != NULL);
+
+    binding = test_binding(published);
+    RUN(failure_leaves_one_if_it_fails_the_handshake);
+    RUN(success_leaves_none);
+    RUN(stamp_that_fails_leaves_one_if_it_fails_the_handshake);
+    binding.store = asked;
+    RUN(what_a_keystore_leaves_is_gone);
+
+    test_binding_free(&binding);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    stekc_store_close(published);
+    stekc_store_close(asked);
+    return 0;
+}

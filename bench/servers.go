@@ -34,10 +34,11 @@ type tlsServer struct {
 	memory, threads string // measures of the processes after the load; empty: none
 }
 
-// A rate is the measure of resumed connections per second.
+// A rate has two measures of resumed connections: per second of the server's
+// processor time, and per second as wrk gets them.
 type rate struct {
-	measure string
-	version uint16 // of TLS
+	measure, wrk string
+	version      uint16 // of TLS
 }
 
 var tlsServers = []*tlsServer{
@@ -46,16 +47,19 @@ var tlsServers = []*tlsServer{
 		args:      []string{"-e", "stderr", "-p", ".", "-c", "nginx.conf"},
 		config:    "nginx.conf",
 		processes: 1 + 4,
-		rates:     []rate{{"nginx-tls13", tls.VersionTLS13}, {"nginx-tls12", tls.VersionTLS12}},
-		memory:    "nginx-memory",
-		threads:   "nginx-threads",
+		rates: []rate{
+			{"nginx-tls13", "nginx-tls13-wrk", tls.VersionTLS13},
+			{"nginx-tls12", "nginx-tls12-wrk", tls.VersionTLS12},
+		},
+		memory:  "nginx-memory",
+		threads: "nginx-threads",
 	},
 	{
 		program:   debianProgram{"/usr/sbin/haproxy", "haproxy"},
 		args:      []string{"-W", "-f", "haproxy.cfg"},
 		config:    "haproxy.cfg",
 		processes: 1 + 1,
-		rates:     []rate{{"haproxy-tls13", tls.VersionTLS13}},
+		rates:     []rate{{"haproxy-tls13", "haproxy-tls13-wrk", tls.VersionTLS13}},
 	},
 }
 
@@ -95,7 +99,7 @@ func measureServers(ctx context.Context, rounds int, wanted func(string) bool) (
 func (s *tlsServer) measures() []string {
 	var all []string
 	for _, r := range s.rates {
-		all = append(all, r.measure)
+		all = append(all, r.measure, r.wrk)
 	}
 	if s.memory != "" {
 		all = append(all, s.memory, s.threads)
@@ -120,20 +124,27 @@ func (s *tlsServer) round(ctx context.Context, round int, stek string, wanted fu
 		slices.Reverse(variants)
 	}
 
+	add := func(measure string, p *serverProcess, round int, value float64) {
+		if wanted(measure) {
+			samples = append(samples, Sample{measure, p.variant, round, value})
+		}
+	}
 	// Memory is measured after the same load, whatever else is wanted.
 	ofProcesses := s.memory != "" && (wanted(s.memory) || wanted(s.threads))
 	for _, r := range s.rates {
-		if !wanted(r.measure) && !ofProcesses {
+		if !wanted(r.measure) && !wanted(r.wrk) && !ofProcesses {
 			continue
 		}
-		for _, p := range variants {
-			perSecond, err := p.resume(ctx, r.version, ours)
-			if err != nil {
-				return nil, fmt.Errorf("%s, %s: %w", r.measure, p.variant, err)
+		for turn := range loadTurns { // each is a round of these measures
+			for _, p := range variants {
+				came, err := p.resume(ctx, r.version, ours)
+				if err != nil {
+					return nil, fmt.Errorf("%s, %s: %w", r.measure, p.variant, err)
+				}
+				add(r.measure, p, round*loadTurns+turn, came.perBusySecond())
+				add(r.wrk, p, round*loadTurns+turn, came.perSecond())
 			}
-			if wanted(r.measure) {
-				samples = append(samples, Sample{r.measure, p.variant, round, perSecond})
-			}
+			slices.Reverse(variants) // who was last is first
 		}
 	}
 	if !ofProcesses {
@@ -144,50 +155,68 @@ func (s *tlsServer) round(ctx context.Context, round int, stek string, wanted fu
 		if err != nil {
 			return nil, err
 		}
-		if wanted(s.memory) {
-			samples = append(samples, Sample{s.memory, p.variant, round, memory})
-		}
-		if wanted(s.threads) {
-			samples = append(samples, Sample{s.threads, p.variant, round, threads})
-		}
+		add(s.memory, p, round, memory)
+		add(s.threads, p, round, threads)
 	}
 	return samples, nil
 }
 
-// resume has clients come to p and returns how many connections were resumed
-// per second. It is an error if p is ours and the tickets do not bear a key of
-// its stek, or if p is not and they do.
-func (p *serverProcess) resume(ctx context.Context, version uint16, ours *serverProcess) (perSecond float64, err error) {
+// resume has clients come to p and returns what their resumed connections came
+// to. It is an error if p is ours and the tickets do not bear a key of its stek,
+// or if p is not and they do.
+func (p *serverProcess) resume(ctx context.Context, version uint16, ours *serverProcess) (load, error) {
 	before, err := ours.table(ctx)
 	if err != nil {
-		return 0, err
+		return load{}, err
 	}
-	came, err := runLoad(ctx, p.addr[version], filepath.Join(p.folder, "counts.lua"))
+	came, err := p.load(ctx, version)
 	if err != nil {
-		return 0, err
+		return load{}, err
 	}
 	key, err := keyOfTickets(p.addr[version], version)
 	if err != nil {
-		return 0, err
+		return load{}, err
 	}
 	after, err := ours.table(ctx)
 	if err != nil {
-		return 0, err
+		return load{}, err
 	}
 	if loaded := p.haveLoaded(preloadName); loaded != (p == ours) {
-		return 0, fmt.Errorf("%s is loaded: %t", preloadName, loaded)
+		return load{}, fmt.Errorf("%s is loaded: %t", preloadName, loaded)
 	}
 	isOurs := slices.ContainsFunc(after.Keys, func(k agent.KeyStatus) bool { return k.Name == key })
 	accepted := after.Counts.Accepted - before.Counts.Accepted
+	// A handshake of each client may be unfinished when wrk ends, and then counts
+	// in the next turn.
 	switch {
 	case p == ours && !isOurs:
-		return 0, fmt.Errorf("tickets bear the key %s, which is not stek's", key)
+		return load{}, fmt.Errorf("tickets bear the key %s, which is not stek's", key)
 	case p == ours && accepted < came.resumed:
-		return 0, fmt.Errorf("stek counts %d tickets accepted, of %d connections resumed", accepted, came.resumed)
-	case p != ours && (isOurs || accepted > 0):
-		return 0, fmt.Errorf("tickets bear the key %s, and stek accepted %d: they should be the server's own", key, accepted)
+		return load{}, fmt.Errorf("stek counts %d tickets accepted, of %d connections resumed", accepted, came.resumed)
+	case p != ours && (isOurs || accepted > loadClients):
+		return load{}, fmt.Errorf("tickets bear the key %s, and stek accepted %d: they should be the server's own", key, accepted)
 	}
-	return float64(came.resumed) / came.took.Seconds(), nil
+	return came, nil
+}
+
+// load has clients come to p, and counts its processor time.
+func (p *serverProcess) load(ctx context.Context, version uint16) (load, error) {
+	before, err := p.busy()
+	if err != nil {
+		return load{}, err
+	}
+	came, err := runLoad(ctx, p.addr[version], filepath.Join(p.folder, "counts.lua"))
+	if err != nil {
+		return load{}, err
+	}
+	after, err := p.busy()
+	if err != nil {
+		return load{}, err
+	}
+	if came.busy = after - before; came.busy <= 0 {
+		return load{}, fmt.Errorf("schedstat says that %d connections took no processor time", came.resumed)
+	}
+	return came, nil
 }
 
 // table is what stek status says of the stek run that started p.

@@ -12,11 +12,13 @@ import (
 	"github.com/go-stek/stek/internal/containers/visit"
 )
 
-// The load of one variant in one round.
+// The load of one variant in one round: as many turns as there may be slow phases
+// of the machine, which then fall on both variants.
 const (
 	loadClients = 16
-	loadSeconds = 1
-	loadRuns    = 10 // at most, on a machine so busy that clients come only once
+	loadTurns   = 4
+	loadSeconds = 1  // of a turn; wrk takes whole ones
+	loadRuns    = 10 // of a turn at most, on a machine so busy that clients come only once
 )
 
 // wrk resumes in both versions of TLS: each of its clients keeps one SSL, which
@@ -28,8 +30,20 @@ var wrk = debianProgram{"/usr/bin/wrk", "wrk"}
 // A load is what connections with one request each came to.
 type load struct {
 	resumed uint64
-	took    time.Duration
+	took    time.Duration // by the clock
+	busy    time.Duration // processor time of the server
 }
+
+func (l *load) add(more load) {
+	l.resumed += more.resumed
+	l.took += more.took
+	l.busy += more.busy
+}
+
+// perBusySecond is what the server can do, whatever wrk takes of the processors.
+func (l load) perBusySecond() float64 { return float64(l.resumed) / l.busy.Seconds() }
+
+func (l load) perSecond() float64 { return float64(l.resumed) / l.took.Seconds() }
 
 // runLoad has clients connect to a server without a pause. It is an error if
 // more than the first connection of each client was a full handshake.
@@ -40,8 +54,7 @@ func runLoad(ctx context.Context, addr, script string) (load, error) {
 		if err != nil {
 			return load{}, err
 		}
-		all.resumed += one.resumed
-		all.took += one.took
+		all.add(one)
 		if all.resumed >= loadClients {
 			return all, nil
 		}
@@ -73,7 +86,7 @@ func runWrk(ctx context.Context, addr, script string) (load, error) {
 		return load{}, fmt.Errorf("of %d connections %d were full handshakes and %d failed: want one of each of %d clients, and none",
 			answers, full, failed, loadClients)
 	}
-	return load{answers - full, time.Duration(microseconds) * time.Microsecond}, nil
+	return load{resumed: answers - full, took: time.Duration(microseconds) * time.Microsecond}, nil
 }
 
 // keyOfTickets is the name of the key in front of the tickets of a server, which

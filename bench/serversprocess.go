@@ -192,51 +192,6 @@ func (p *serverProcess) haveLoaded(library string) bool {
 	})
 }
 
-// cost is the private memory of a worker in KiB, the median of all, and the
-// number of threads of all processes of the server. Those of stek run itself
-// are not counted.
-func (p *serverProcess) cost() (memory, threads float64, err error) {
-	pids := p.processes()
-	if len(pids) != p.server.processes {
-		return 0, 0, fmt.Errorf("%s, %s: %d processes after the load, not %d", p.server.program.pkg, p.variant, len(pids), p.server.processes)
-	}
-	var ofWorkers []float64
-	for n, pid := range pids {
-		count, err := sumOf(pid, "status", "Threads")
-		if err != nil {
-			return 0, 0, err
-		}
-		threads += count
-		if n == 0 {
-			continue
-		}
-		private, err := sumOf(pid, "smaps_rollup", "Private_Clean", "Private_Dirty")
-		if err != nil {
-			return 0, 0, err
-		}
-		ofWorkers = append(ofWorkers, private)
-	}
-	return spread(ofWorkers).Median, threads, nil
-}
-
-// sumOf adds what a file of proc(5) says under some names.
-func sumOf(pid int, file string, names ...string) (sum float64, err error) {
-	path := fmt.Sprintf("/proc/%d/%s", pid, file)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0, err
-	}
-	for _, name := range names {
-		_, rest, found := strings.Cut(string(text), "\n"+name+":")
-		value := 0.0
-		if _, err := fmt.Sscan(rest, &value); !found || err != nil {
-			return 0, fmt.Errorf("read %s of %s: %w", name, path, err)
-		}
-		sum += value
-	}
-	return sum, nil
-}
-
 // plainEnvironment is that of the benchmark without what is for stek, the
 // dynamic linker or make.
 func plainEnvironment() []string {

@@ -38,6 +38,8 @@ everything() {
     need "test" python3 test -e "$root/usr/bin/python3"
     need "test" systemd command -v systemd-analyze
     need "test" prometheus command -v promtool
+    # Draws what was measured.
+    need "test bench" gnuplot-nox command -v gnuplot
     need "bench" wrk command -v wrk
     # A Docker engine is not installed: where none is, there is nothing to do.
     ! command -v docker >/dev/null 2>&1 || containers

@@ -48,7 +48,7 @@ var allPackages = append([]string{"gcc", "libc6-dev", "libssl-dev", "pkg-config"
 // servers is what the tests need beside a compiler, by the file that tells that
 // the package is there.
 var servers = []string{"nginx", "haproxy", "apache2", "lighttpd", "lighttpd-mod-openssl", "stunnel4",
-	"dovecot-imapd", "postfix", "python3", "systemd", "prometheus"}
+	"dovecot-imapd", "postfix", "python3", "systemd", "prometheus", "gnuplot-nox"}
 
 // files are those of packages that are no command of the package's name.
 var files = map[string]string{
@@ -57,6 +57,7 @@ var files = map[string]string{
 	"python3":              "root/usr/bin/python3",
 	"systemd":              "root/usr/sbin/systemd-analyze",
 	"prometheus":           "root/usr/sbin/promtool",
+	"gnuplot-nox":          "root/usr/sbin/gnuplot",
 }
 
 var allButCurl = slices.DeleteFunc(slices.Clone(allPackages), func(name string) bool { return name == "curl" })
@@ -166,7 +167,7 @@ func TestRootInstallsWhatTheTargetNeeds(t *testing.T) {
 	for _, tt := range []struct{ target, installed string }{
 		{"build", "gcc libc6-dev libssl-dev pkg-config"},
 		{"run", "gcc libc6-dev libssl-dev pkg-config openssl curl"},
-		{"bench", "gcc libc6-dev libssl-dev pkg-config openssl nginx haproxy wrk"},
+		{"bench", "gcc libc6-dev libssl-dev pkg-config openssl nginx haproxy gnuplot-nox wrk"},
 		{"test", "gcc libc6-dev libssl-dev pkg-config openssl curl valgrind g++ " + strings.Join(servers, " ")},
 	} {
 		t.Run(tt.target, func(t *testing.T) {

@@ -50,6 +50,7 @@ func matrixClaims() (claims []*Claim) {
 			claims = append(claims, &Claim{Part: "matrix", Image: image, Says: test.says, Check: runTests(test.script)})
 		}
 		claims = append(claims, &Claim{Part: "matrix", Image: image, Says: goModules, Check: testGoModules})
+		claims = append(claims, &Claim{Part: "matrix", Image: image, Says: "time of a ticket, by that with OpenSSL's own keys", Check: measureCosts})
 		claims = append(claims, serverClaim("matrix", sServer, image))
 	}
 	return claims

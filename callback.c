@@ -517,11 +517,11 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, SSL *ss
 
     facts.state = stekc_table_look_up(table, name, &now, &key);
     if (table_answers(binding->store, facts.state)) {
-        verdict = stekc_verdict(&facts);
-    } else {
-        verdict = decrypt_with(binding, ssl, &facts, &now, &key, name, iv, cipher, mac);
-        forget_errors(&facts, verdict);
+        count(binding, counter_of(facts.state, STEK_IGNORE));
+        return stekc_verdict(&facts);
     }
+    verdict = decrypt_with(binding, ssl, &facts, &now, &key, name, iv, cipher, mac);
+    forget_errors(&facts, verdict);
     stekc_table_count(table, counter_of(facts.state, verdict), &key);
     stekc_wipe(&key, sizeof key);
     return verdict;

@@ -262,7 +262,8 @@ static int may_ask(const struct stekc_store *store)
 }
 
 /* asked_key is the state of key, which a KeyStore has just answered with, and writes
-   to *now when that was: it may have begun since the kernel's last tick. */
+   to *now when that was. It may have begun since the kernel's last tick; one that has
+   ended since is still used. */
 static enum stek_state asked_key(const struct stekc_store *store, const struct stek_key *key,
                                  struct stek_now *now)
 {

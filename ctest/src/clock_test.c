@@ -183,12 +183,15 @@ static void other_clocks_hold_no_time(void)
 static void any_number_may_be_in_a_damaged_table(void)
 {
     struct stekc_table *table = new_table();
+    struct stek_now now;
 
     memset(&table->clocks, 0x7f, sizeof table->clocks);
     table->clocks.clock = STEK_CLOCK_BOTH;
     table->clocks.wall_offset = at_tick(wall()) - at_tick(by_hand.ran);
-    stekc_table_now(table);
-    stekc_table_exactly_now(table);
+    now = stekc_table_now(table);
+    CHECK(now.low >= table->clocks.low && now.low <= now.high);
+    now = stekc_table_exactly_now(table);
+    CHECK(now.low >= table->clocks.low && now.low <= now.high);
 }
 
 int main(void)

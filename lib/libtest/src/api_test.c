@@ -247,12 +247,13 @@ static void fork_does_not_wait_for_ever(void)
     pthread_t thread;
 
     CHECK(pthread_create(&thread, NULL, attach_all_the_time, &end) == 0);
-    alarm(60);
     for (int i = 0; i < 300; i++) {
-        pid_t child = fork();
         stek_store *none;
+        pid_t child;
         int status;
 
+        alarm(60); /* for each: AddressSanitizer makes a fork slow */
+        child = fork();
         if (child == 0)
             _exit(stek_open("memory:", &none) == STEK_ERR_FORKED ? 0 : 1);
         CHECK(waitpid(child, &status, 0) == child && status == 0);
@@ -275,10 +276,10 @@ static void *open_all_the_time(void *nothing)
 
 static void cancelled_thread_leaves_no_lock(void)
 {
-    alarm(60);
     for (int i = 0; i < 50; i++) {
         pthread_t thread;
 
+        alarm(60);
         CHECK(pthread_create(&thread, NULL, open_all_the_time, NULL) == 0);
         usleep((useconds_t)(i * 37 % 1000));
         CHECK(pthread_cancel(thread) == 0 && pthread_join(thread, NULL) == 0);

@@ -362,6 +362,9 @@ func (t *table) keyCounts() map[Name]KeyCounts {
 	return counts
 }
 
+// keyWords is the size of a key in words of 64 bits.
+const keyWords = C.sizeof_struct_stek_key / 8
+
 func nameOf(key *C.struct_stek_key) Name { return *(*Name)(unsafe.Pointer(&key.name[0])) }
 
 // fillKey copies k into out, which C owns and wipes. It looks at the copy: a
@@ -374,8 +377,8 @@ func fillKey(out *C.struct_stek_key, k *Key, known *valid) error {
 	}
 	*out = C.struct_stek_key{}
 	*(*Name)(unsafe.Pointer(&out.name[0])) = k.Name
-	copy(bytesOf(out.aes_key[:]), aes)
-	copy(bytesOf(out.hmac_key[:]), hmac)
+	copySecret((*[ticketkey.AESSize]byte)(unsafe.Pointer(&out.aes_key)), aes)
+	copySecret((*[ticketkey.HMACSize]byte)(unsafe.Pointer(&out.hmac_key)), hmac)
 	out.key_size = C.uint32_t(len(aes))
 	if k.AnyServerName {
 		out.flags = C.STEK_KEY_ANY_NAME
@@ -384,7 +387,7 @@ func fillKey(out *C.struct_stek_key, k *Key, known *valid) error {
 	out.not_after = nanoseconds(k.NotAfter, math.MaxInt64)
 	out.decrypt_until = nanoseconds(k.DecryptUntil, math.MaxInt64)
 
-	sum := sumOf(unsafe.Slice((*byte)(unsafe.Pointer(out)), unsafe.Sizeof(*out)))
+	sum := sumOf((*[keyWords]uint64)(unsafe.Pointer(out)))
 	if known.has(sum) {
 		return nil
 	}
@@ -397,6 +400,15 @@ func fillKey(out *C.struct_stek_key, k *Key, known *valid) error {
 	}
 	known.add(sum)
 	return nil
+}
+
+// copySecret copies all of secret, which is not longer than to.
+func copySecret(to *[32]byte, secret []byte) {
+	if len(secret) == len(to) {
+		*to = [32]byte(secret) // without a call
+	} else {
+		copy(to[:], secret)
+	}
 }
 
 func wipeKey(out *C.struct_stek_key) {
@@ -434,7 +446,7 @@ const (
 //export stekgo_key_current
 func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.int) {
 	ks := keystoreOf(handle)
-	defer ks.stopPanic(askCurrent, Name{}, &result)
+	defer ks.stopPanic(askCurrent, nil, &result)
 	key, err := ks.user.store.CurrentKey()
 	if err == nil {
 		if state := key.StateAt(ks.clock()); state != ticketkey.Current {
@@ -444,7 +456,7 @@ func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.in
 		}
 		err = fillKey(out, &key, &ks.user.valid)
 	}
-	return ks.answer(askCurrent, Name{}, err, ErrNoKeys)
+	return ks.answer(askCurrent, nil, err, ErrNoKeys)
 }
 
 // stekgo_key_named fills out with the KeyStore's key called name, 16 bytes, and
@@ -453,11 +465,11 @@ func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.in
 //export stekgo_key_named
 func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key) (result C.int) {
 	ks := keystoreOf(handle)
-	wanted := *(*Name)(unsafe.Pointer(name))
+	wanted := (*Name)(unsafe.Pointer(name))
 	defer ks.stopPanic(askNamed, wanted, &result)
-	key, err := ks.user.store.KeyNamed(wanted)
+	key, err := ks.user.store.KeyNamed(*wanted)
 	if err == nil {
-		if key.Name != wanted {
+		if key.Name != *wanted {
 			err = fmt.Errorf("it answered with %v", key.Name)
 		} else {
 			err = fillKey(out, &key, &ks.user.valid)
@@ -467,16 +479,17 @@ func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key)
 	if result == C.STEK_ASK_FOUND {
 		// Without an answer the key counts as current: it only is not renewed then.
 		current, err := ks.user.store.CurrentKey()
-		if err == nil && current.Name != wanted {
+		if err == nil && current.Name != *wanted {
 			out.flags |= C.STEK_KEY_SUPERSEDED
 		}
 	}
 	return result
 }
 
-// answer is what C is told if a question, for the key called name, ended with err:
-// none if there is no such key. It notes how the operation went.
-func (ks *Keystore) answer(operation string, name Name, err, none error) C.int {
+// answer is what C is told if a question, for the key called name or, nil, for the
+// current one, ended with err: none if there is no such key. It notes how the
+// operation went.
+func (ks *Keystore) answer(operation string, name *Name, err, none error) C.int {
 	if err != nil && !errors.Is(err, none) {
 		ks.failed(operation, name, err)
 		return C.STEK_ASK_ERROR
@@ -488,9 +501,9 @@ func (ks *Keystore) answer(operation string, name Name, err, none error) C.int {
 	return C.STEK_ASK_FOUND
 }
 
-func (ks *Keystore) failed(operation string, name Name, err error) {
+func (ks *Keystore) failed(operation string, name *Name, err error) {
 	what := "the current key"
-	if operation == askNamed {
+	if name != nil {
 		what = "key " + name.String()
 	}
 	ks.health.note(operation, fmt.Errorf("ask KeyStore for %s: %w", what, err))
@@ -498,7 +511,7 @@ func (ks *Keystore) failed(operation string, name Name, err error) {
 
 // stopPanic stops a panic of the KeyStore at the export. A key that was found
 // before is used.
-func (ks *Keystore) stopPanic(operation string, name Name, result *C.int) {
+func (ks *Keystore) stopPanic(operation string, name *Name, result *C.int) {
 	cause := recover()
 	if cause == nil {
 		return

@@ -26,17 +26,24 @@ struct mac_key {
     unsigned char bytes[STEK_HMAC_SIZE + 1 + STEK_GROUP_MAX];
 };
 
-/* A server name as a client sent it, in lower case; size 0 if it sent none. */
-struct server_name {
-    size_t size;
-    unsigned char bytes[STEK_GROUP_MAX];
+/* One call of the callback. */
+struct ticket {
+    SSL *ssl;
+    unsigned char *name, *iv; /* written if it encrypts */
+    EVP_CIPHER_CTX *cipher;
+    struct stekc_mac mac;
+    int encrypt; /* a ticket is issued; else one was offered */
+    int tls13;   /* once it is needed */
+    int asked;   /* a KeyStore, for its key */
 };
 
-/* A server name kept with a connection, for one ticket of one handshake. */
+/* The server name that a client sent, in lower case, kept with its connection for
+   one ticket of one handshake. */
 struct kept_name {
     int fresh;
     uintptr_t hello;
-    struct server_name name;
+    size_t size; /* 0 if it sent none */
+    unsigned char name[STEK_GROUP_MAX];
 };
 
 /* The stamp in a ticket: this mark, then when the client authenticated, in
@@ -113,31 +120,32 @@ static int is_tls13(const SSL *ssl)
 
 /* ---- the server name that a ticket is bound to ---- */
 
-static void copy_lower(struct server_name *out, const unsigned char *name, size_t size)
+static void copy_lower(unsigned char *out, const unsigned char *name, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        out->bytes[i] = name[i] >= 'A' && name[i] <= 'Z' ? name[i] + ('a' - 'A') : name[i];
-    out->size = size;
+        out[i] = name[i] >= 'A' && name[i] <= 'Z' ? name[i] + ('a' - 'A') : name[i];
 }
 
-/* offered_name reads the server_name extension of the ClientHello being
-   processed (RFC 6066 section 3). False if there is one that cannot be read. */
-static int offered_name(SSL *ssl, struct server_name *out)
+/* offered_name writes the name, at most STEK_GROUP_MAX bytes, in the server_name
+   extension of the ClientHello being processed (RFC 6066 section 3), and *size 0
+   without one. False if there is one that cannot be read. */
+static int offered_name(SSL *ssl, unsigned char *out, size_t *size)
 {
     const unsigned char *data;
-    size_t size, list, length;
+    size_t whole, list, length;
 
-    out->size = 0;
-    if (ossl.SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size) != 1)
+    *size = 0;
+    if (ossl.SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &whole) != 1)
         return 1;
-    if (size < 5)
+    if (whole < 5)
         return 0;
     list = (size_t)data[0] << 8 | data[1];
     length = (size_t)data[3] << 8 | data[4];
-    if (list != size - 2 || data[2] != TLSEXT_NAMETYPE_host_name || length != size - 5 ||
-        length == 0 || length > sizeof out->bytes)
+    if (list != whole - 2 || data[2] != TLSEXT_NAMETYPE_host_name || length != whole - 5 ||
+        length == 0 || length > STEK_GROUP_MAX)
         return 0;
     copy_lower(out, data + 5, length);
+    *size = length;
     return 1;
 }
 
@@ -169,63 +177,65 @@ static int remember_name(SSL *ssl)
         }
     }
     kept->hello = this_hello(ssl);
-    kept->fresh = offered_name(ssl, &kept->name);
+    kept->fresh = offered_name(ssl, kept->name, &kept->size);
     return kept->fresh;
 }
 
 /*
- * accepted_name is the name that a ticket about to be issued belongs to. It
- * fails for a TLS 1.2 session that was resumed by its session id under no known
- * name: the ClientHello is gone, and a guess would bind the ticket wrongly.
+ * accepted_name writes, as offered_name does, the name that a ticket about to be
+ * issued belongs to. It fails for a TLS 1.2 session that was resumed by its session
+ * id under no known name: the ClientHello is gone, and a guess would bind the ticket
+ * wrongly.
  */
-static int accepted_name(SSL *ssl, int tls13, struct server_name *out)
+static int accepted_name(SSL *ssl, int tls13, unsigned char *out, size_t *size)
 {
     int resumed12 = !tls13 && ossl.SSL_session_reused(ssl);
     struct kept_name *kept = resumed12 ? ossl.SSL_get_ex_data(ssl, name_index) : NULL;
     const char *name;
-    size_t size;
 
     if (kept != NULL && kept->fresh && kept->hello == this_hello(ssl)) {
         kept->fresh = 0;
-        *out = kept->name;
+        *size = kept->size;
+        memcpy(out, kept->name, kept->size);
         return 1;
     }
     name = ossl.SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    size = name != NULL ? strlen(name) : 0;
-    if (size > sizeof out->bytes || (size == 0 && resumed12))
+    *size = name != NULL ? strlen(name) : 0;
+    if (*size > STEK_GROUP_MAX || (*size == 0 && resumed12))
         return 0;
-    copy_lower(out, (const unsigned char *)name, size);
+    copy_lower(out, (const unsigned char *)name, *size);
     return 1;
 }
 
-/* derive_mac_key fills out with the HMAC key for tickets of ssl under key. */
-static int derive_mac_key(const struct stekc_binding *binding, SSL *ssl, int tls13, int encrypt,
+/* derive_mac_key fills out with the HMAC key for the ticket under key. */
+static int derive_mac_key(const struct stekc_binding *binding, const struct ticket *ticket,
                           const struct stek_key *key, struct mac_key *out)
 {
-    struct server_name name;
-    unsigned char tag = TAG_SERVER_NAME;
+    unsigned char *tag = out->bytes + key->key_size, *name = tag + 1;
+    size_t size;
 
-    memcpy(out->bytes, key->hmac_key, key->key_size);
+    memcpy(out->bytes, key->hmac_key, sizeof key->hmac_key); /* zeros behind a shorter one */
     out->size = key->key_size;
     if (key->flags & STEK_KEY_ANY_NAME)
         return 1;
     if (binding->name_group != NULL) {
-        tag = TAG_GROUP;
-        name.size = strlen(binding->name_group);
-        memcpy(name.bytes, binding->name_group, name.size);
-    } else if (!(encrypt ? accepted_name(ssl, tls13, &name) : offered_name(ssl, &name))) {
-        return 0;
+        *tag = TAG_GROUP;
+        size = strlen(binding->name_group);
+        memcpy(name, binding->name_group, size);
+    } else {
+        *tag = TAG_SERVER_NAME;
+        if (!(ticket->encrypt ? accepted_name(ticket->ssl, ticket->tls13, name, &size)
+                              : offered_name(ticket->ssl, name, &size)))
+            return 0;
     }
-    out->bytes[out->size++] = tag;
-    memcpy(out->bytes + out->size, name.bytes, name.size);
-    out->size += name.size;
+    out->size += 1 + size;
     return 1;
 }
 
 /* ---- setting up the contexts ---- */
 
-static int set_up_mac(const struct stekc_binding *binding, struct stekc_mac mac,
-                      const struct mac_key *key)
+static int set_up_evp_mac(const struct stekc_binding *binding, EVP_MAC_CTX *mac,
+                          const struct mac_key *key)
 {
     OSSL_PARAM params[3] = {
         {OSSL_MAC_PARAM_DIGEST, OSSL_PARAM_UTF8_STRING, (char *)"SHA256", 6, 0},
@@ -233,23 +243,45 @@ static int set_up_mac(const struct stekc_binding *binding, struct stekc_mac mac,
         {NULL, 0, NULL, 0, 0},
     };
 
-    if (mac.hmac != NULL)
-        return ossl.HMAC_Init_ex(mac.hmac, key->bytes, (int)key->size, binding->sha256, NULL) == 1;
     if (binding->properties != NULL)
         params[1].data_size = strlen(binding->properties);
     else
         params[1] = params[2];
-    return ossl.EVP_MAC_init(mac.evp, key->bytes, key->size, params) == 1;
+    return ossl.EVP_MAC_init(mac, key->bytes, key->size, params) == 1;
 }
 
-static int set_up_cipher(const struct stekc_binding *binding, EVP_CIPHER_CTX *cipher,
-                         const struct stek_key *key, const unsigned char *iv, int encrypt)
+static int set_up_mac(const struct stekc_binding *binding, struct stekc_mac mac,
+                      const struct mac_key *key)
+{
+    if (mac.hmac == NULL)
+        return set_up_evp_mac(binding, mac.evp, key);
+    return ossl.HMAC_Init_ex(mac.hmac, key->bytes, (int)key->size, binding->sha256, NULL) == 1;
+}
+
+static int set_up_cipher(const struct stekc_binding *binding, const struct ticket *ticket,
+                         const struct stek_key *key)
 {
     const EVP_CIPHER *aes = key->key_size == STEK_AES_SIZE ? binding->aes256 : binding->aes128;
 
-    if (encrypt)
-        return ossl.EVP_EncryptInit_ex(cipher, aes, NULL, key->aes_key, iv) == 1;
-    return ossl.EVP_DecryptInit_ex(cipher, aes, NULL, key->aes_key, iv) == 1;
+    if (ticket->encrypt)
+        return ossl.EVP_EncryptInit_ex(ticket->cipher, aes, NULL, key->aes_key, ticket->iv) == 1;
+    return ossl.EVP_DecryptInit_ex(ticket->cipher, aes, NULL, key->aes_key, ticket->iv) == 1;
+}
+
+/* set_up sets up both contexts for the ticket under key. It returns STEK_CURRENT,
+   STEK_NO_KEY if it cannot be told what name the ticket belongs to, or STEK_FAILED. */
+static enum stek_state set_up(const struct stekc_binding *binding, const struct ticket *ticket,
+                              const struct stek_key *key)
+{
+    struct mac_key mac_key;
+    enum stek_state state = STEK_CURRENT;
+
+    if (!derive_mac_key(binding, ticket, key, &mac_key))
+        state = STEK_NO_KEY;
+    else if (!set_up_mac(binding, ticket->mac, &mac_key) || !set_up_cipher(binding, ticket, key))
+        state = STEK_FAILED;
+    stekc_wipe(&mac_key, offsetof(struct mac_key, bytes) + mac_key.size);
+    return state;
 }
 
 /* ---- finding keys ---- */
@@ -277,14 +309,8 @@ static enum stek_state asked_key(const struct stekc_store *store, const struct s
     return stekc_key_state(key, *now);
 }
 
-/* forget_errors_of_go: a KeyStore may use OpenSSL, too. */
-static void forget_errors_of_go(void)
-{
-    if (ossl.ERR_peek_error() != 0)
-        ossl.ERR_clear_error();
-}
-
-static enum stek_state current_key(const struct stekc_binding *binding, struct stek_key *out)
+static enum stek_state current_key(const struct stekc_binding *binding, struct ticket *ticket,
+                                   struct stek_key *out)
 {
     const struct stekc_store *store = binding->store;
     struct stek_now now = stekc_table_now(store->table);
@@ -293,9 +319,9 @@ static enum stek_state current_key(const struct stekc_binding *binding, struct s
 
     if (state != STEK_NO_KEY || store->ask.current == NULL || !may_ask(store))
         return state;
+    ticket->asked = 1;
     count(binding, STEK_COUNT_ASKED);
     answer = store->ask.current(store->ask.handle, out);
-    forget_errors_of_go();
     switch (answer) {
     case STEK_ASK_FOUND:
         return asked_key(store, out, &now) == STEK_CURRENT ? STEK_CURRENT : STEK_NO_KEY;
@@ -307,7 +333,7 @@ static enum stek_state current_key(const struct stekc_binding *binding, struct s
 }
 
 /* ask_named writes to *now when the answer came, if there is a key. */
-static enum stek_state ask_named(const struct stekc_binding *binding, const unsigned char *name,
+static enum stek_state ask_named(const struct stekc_binding *binding, struct ticket *ticket,
                                  struct stek_now *now, struct stek_key *out)
 {
     const struct stekc_store *store = binding->store;
@@ -315,10 +341,10 @@ static enum stek_state ask_named(const struct stekc_binding *binding, const unsi
     enum stek_state state;
     int answer;
 
-    memcpy(copy, name, sizeof copy); /* name lies in the received message */
+    memcpy(copy, ticket->name, sizeof copy); /* which lies in the received message */
+    ticket->asked = 1;
     count(binding, STEK_COUNT_ASKED);
     answer = store->ask.named(store->ask.handle, copy, out);
-    forget_errors_of_go();
     switch (answer) {
     case STEK_ASK_FOUND:
         state = asked_key(store, out, now);
@@ -369,48 +395,29 @@ static int could_encrypt(const struct stekc_binding *binding, enum stek_state st
 
 /* ---- the callback's two directions ---- */
 
-/* forget_errors empties OpenSSL's queue after a failure that does not fail the
-   handshake, which an error there would do later. Nothing of others is lost: libssl
-   begins with an empty queue, and what succeeds leaves it so. */
-static void forget_errors(const struct stekc_facts *facts, enum stek_verdict verdict)
+/* forget_errors leaves none in OpenSSL's queue, which would fail the handshake later,
+   of what does not fail it: a failure of ours, or an error of a KeyStore that uses
+   OpenSSL, too. Nothing of others is lost: libssl begins with an empty queue. */
+static void forget_errors(const struct ticket *ticket, enum stek_state state,
+                          enum stek_verdict verdict)
 {
-    if (facts->state == STEK_FAILED && verdict != STEK_ERROR)
+    if (verdict != STEK_ERROR &&
+        (state == STEK_FAILED || (ticket->asked && ossl.ERR_peek_error() != 0)))
         ossl.ERR_clear_error();
 }
 
-/* set_up sets up both contexts for a ticket of ssl under key. It returns STEK_CURRENT,
-   STEK_NO_KEY if it cannot be told what name the ticket belongs to, or STEK_FAILED. */
-static enum stek_state set_up(const struct stekc_binding *binding, SSL *ssl, int tls13, int encrypt,
-                              const struct stek_key *key, const unsigned char *iv,
-                              EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
+static enum stek_state encrypt_under(const struct stekc_binding *binding,
+                                     const struct ticket *ticket, const struct stek_key *key)
 {
-    struct mac_key mac_key;
-    enum stek_state state = STEK_CURRENT;
-
-    if (!derive_mac_key(binding, ssl, tls13, encrypt, key, &mac_key))
-        state = STEK_NO_KEY;
-    else if (!set_up_mac(binding, mac, &mac_key) ||
-             !set_up_cipher(binding, cipher, key, iv, encrypt))
-        state = STEK_FAILED;
-    stekc_wipe(&mac_key, offsetof(struct mac_key, bytes) + mac_key.size);
-    return state;
-}
-
-static enum stek_state encrypt_under(const struct stekc_binding *binding, SSL *ssl, int tls13,
-                                     const struct stek_key *key, unsigned char *name,
-                                     unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                                     struct stekc_mac mac)
-{
-    memcpy(name, key->name, STEK_NAME_SIZE);
-    if (!stekc_iv(binding, iv))
+    memcpy(ticket->name, key->name, STEK_NAME_SIZE);
+    if (!stekc_iv(binding, ticket->iv))
         return STEK_FAILED;
-    return set_up(binding, ssl, tls13, 1, key, iv, cipher, mac);
+    return set_up(binding, ticket, key);
 }
 
 /* burn issues a ticket that nobody can ever decrypt. */
-static int burn(const struct stekc_binding *binding, SSL *ssl, struct stek_key *key,
-                unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                struct stekc_mac mac)
+static int burn(const struct stekc_binding *binding, const struct ticket *ticket,
+                struct stek_key *key)
 {
     memset(key, 0, sizeof *key);
     key->key_size = STEK_AES_SIZE;
@@ -418,36 +425,34 @@ static int burn(const struct stekc_binding *binding, SSL *ssl, struct stek_key *
     return stekc_random(binding, key->name, sizeof key->name) &&
            stekc_random(binding, key->aes_key, sizeof key->aes_key) &&
            stekc_random(binding, key->hmac_key, sizeof key->hmac_key) &&
-           encrypt_under(binding, ssl, 1, key, name, iv, cipher, mac) == STEK_CURRENT;
+           encrypt_under(binding, ticket, key) == STEK_CURRENT;
 }
 
-static enum stek_verdict on_encrypt(const struct stekc_binding *binding, SSL *ssl,
-                                    unsigned char *name, unsigned char *iv,
-                                    EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
+static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct ticket *ticket)
 {
     struct stek_key key;
     struct stekc_facts facts = {
         .encrypt = 1,
-        .tls13 = is_tls13(ssl),
+        .tls13 = ticket->tls13 = is_tls13(ticket->ssl),
         .policy = binding->policy,
         .soft = binding->soft,
         .sends_malformed = stekc_ossl_sends_malformed(),
     };
     enum stek_verdict verdict;
 
-    facts.state = current_key(binding, &key);
+    facts.state = current_key(binding, ticket, &key);
     verdict = stekc_verdict(&facts);
     if (verdict == STEK_USE) {
-        facts.state = encrypt_under(binding, ssl, facts.tls13, &key, name, iv, cipher, mac);
+        facts.state = encrypt_under(binding, ticket, &key);
         verdict = stekc_verdict(&facts);
     }
-    if (verdict == STEK_BURN && !burn(binding, ssl, &key, name, iv, cipher, mac)) {
+    if (verdict == STEK_BURN && !burn(binding, ticket, &key)) {
         facts.state = STEK_FAILED;
         verdict = STEK_ERROR;
     }
     if (facts.state == STEK_FAILED)
         count(binding, STEK_COUNT_ERRORS);
-    forget_errors(&facts, verdict);
+    forget_errors(ticket, facts.state, verdict);
     if (verdict == STEK_USE)
         stekc_table_count(binding->store->table, STEK_COUNT_ISSUED, &key);
     else
@@ -478,37 +483,33 @@ static enum stek_counter counter_of(enum stek_state state, enum stek_verdict ver
 
 /* decrypt_with goes on from what the table said: facts->state, and *key at *now if
    there is one. */
-static enum stek_verdict decrypt_with(const struct stekc_binding *binding, SSL *ssl,
+static enum stek_verdict decrypt_with(const struct stekc_binding *binding, struct ticket *ticket,
                                       struct stekc_facts *facts, struct stek_now *now,
-                                      struct stek_key *key, const unsigned char *name,
-                                      const unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                                      struct stekc_mac mac)
+                                      struct stek_key *key)
 {
     enum stek_verdict verdict;
 
-    facts->tls13 = is_tls13(ssl);
-    if (!within_budget(ssl, name))
+    facts->tls13 = ticket->tls13 = is_tls13(ticket->ssl);
+    if (!within_budget(ticket->ssl, ticket->name))
         facts->state = STEK_LIMITED;
     else if (facts->state == STEK_NO_KEY)
-        facts->state = ask_named(binding, name, now, key);
+        facts->state = ask_named(binding, ticket, now, key);
     if (decrypts(facts->state)) {
         enum stek_state set;
 
         facts->can_renew = could_encrypt(binding, facts->state, *now);
-        set = set_up(binding, ssl, facts->tls13, 0, key, iv, cipher, mac);
+        set = set_up(binding, ticket, key);
         if (set != STEK_CURRENT)
             facts->state = set;
     }
     verdict = stekc_verdict(facts);
     if (verdict == STEK_RENEW && !facts->tls13 && binding->name_group == NULL &&
-        !remember_name(ssl))
+        !remember_name(ticket->ssl))
         verdict = STEK_USE;
     return verdict;
 }
 
-static enum stek_verdict on_decrypt(const struct stekc_binding *binding, SSL *ssl,
-                                    const unsigned char *name, const unsigned char *iv,
-                                    EVP_CIPHER_CTX *cipher, struct stekc_mac mac)
+static enum stek_verdict on_decrypt(const struct stekc_binding *binding, struct ticket *ticket)
 {
     struct stekc_table *table = binding->store->table;
     struct stek_now now; /* written if there is a key */
@@ -516,13 +517,13 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, SSL *ss
     struct stekc_facts facts = {.policy = binding->policy, .soft = binding->soft};
     enum stek_verdict verdict;
 
-    facts.state = stekc_table_look_up(table, name, &now, &key);
+    facts.state = stekc_table_look_up(table, ticket->name, &now, &key);
     if (table_answers(binding->store, facts.state)) {
         count(binding, counter_of(facts.state, STEK_IGNORE));
         return stekc_verdict(&facts);
     }
-    verdict = decrypt_with(binding, ssl, &facts, &now, &key, name, iv, cipher, mac);
-    forget_errors(&facts, verdict);
+    verdict = decrypt_with(binding, ticket, &facts, &now, &key);
+    forget_errors(ticket, facts.state, verdict);
     stekc_table_count(table, counter_of(facts.state, verdict), &key);
     stekc_wipe(&key, sizeof key);
     return verdict;
@@ -531,9 +532,9 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, SSL *ss
 int stekc_callback(const struct stekc_binding *binding, SSL *ssl, unsigned char *name,
                    unsigned char *iv, EVP_CIPHER_CTX *cipher, struct stekc_mac mac, int encrypt)
 {
-    if (encrypt)
-        return on_encrypt(binding, ssl, name, iv, cipher, mac);
-    return on_decrypt(binding, ssl, name, iv, cipher, mac);
+    struct ticket ticket = {ssl, name, iv, cipher, mac, encrypt, 0, 0};
+
+    return encrypt ? on_encrypt(binding, &ticket) : on_decrypt(binding, &ticket);
 }
 
 /* ---- the authentication time in a ticket ---- */

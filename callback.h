@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Keys that one key table holds. Another number is for measuring. */
 #ifndef STEKC_MAX_KEYS
@@ -280,7 +281,11 @@ int stekc_table_intact(const struct stekc_table *table);
 enum stek_state stekc_key_state(const struct stek_key *key, struct stek_now now);
 
 /* stekc_wipe overwrites size bytes at p; never optimised away. */
-void stekc_wipe(void *p, size_t size);
+static inline void stekc_wipe(void *p, size_t size)
+{
+    memset(p, 0, size);
+    __asm__ __volatile__("" : : "r"(p) : "memory"); /* somebody may read it */
+}
 
 /* ---- the store: a table, and who to ask on a miss; store.c ---- */
 

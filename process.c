@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Atomic uint64_t *wiped;   /* NULL if there is no such page: pids must do */
-static _Atomic uint64_t given;    /* numbers given, here and in the ancestors */
+static _Atomic uint64_t *_Atomic wiped; /* NULL if there is no such page: pids must do */
+static _Atomic uint64_t given;          /* numbers given, here and in the ancestors */
 
 static void map_page(void)
 {
@@ -33,16 +33,20 @@ static void map_page(void)
 
 uint64_t stekc_process_number(void)
 {
+    _Atomic uint64_t *page = atomic_load_explicit(&wiped, memory_order_acquire);
     uint64_t number, next;
 
-    pthread_once(&once, map_page);
-    if (wiped == NULL)
+    if (page == NULL) {
+        pthread_once(&once, map_page);
+        page = wiped;
+    }
+    if (page == NULL)
         return 0;
-    number = atomic_load(wiped);
+    number = atomic_load(page);
     if (number != 0)
         return number;
     next = atomic_fetch_add(&given, 1) + 1;
-    return atomic_compare_exchange_strong(wiped, &number, next) ? next : number;
+    return atomic_compare_exchange_strong(page, &number, next) ? next : number;
 }
 
 struct stekc_process stekc_process(void)

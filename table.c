@@ -26,11 +26,6 @@ enum {
     WORD_DECRYPT_UNTIL = offsetof(struct stek_key, decrypt_until) / 8
 };
 
-void stekc_wipe(void *p, size_t size)
-{
-    explicit_bzero(p, size);
-}
-
 static uint64_t load(const _Atomic uint64_t *word)
 {
     return atomic_load_explicit(word, memory_order_acquire);
@@ -339,6 +334,7 @@ static int copy_cell(const struct stekc_cell *cell, struct stek_key *out)
     uint64_t sum = 0;
     int whole;
 
+#pragma GCC unroll 16
     for (int i = 0; i < STEKC_KEY_WORDS; i++) {
         uint64_t word = load(&cell->word[i]);
 

@@ -3,6 +3,7 @@ package stek
 import (
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -81,15 +82,33 @@ func (u *userStore) Changed() <-chan struct{} {
 func (u *userStore) Close() error { return nil }
 
 // A valid remembers keys that are valid, so that those of a KeyStore are looked at
-// once, and not for every ticket. It keeps no key: of each, 64 bits of a hash with a
-// seed of this process alone, over all that C gets of it. Whatever has changed in a
-// key is another sum. It is safe for concurrent use; the zero value knows none.
+// once, and not for every ticket. It keeps no key: of each, a sum of 64 bits over all
+// that C gets of it. Whatever has changed in a key is another sum. It is safe for
+// concurrent use; the zero value knows none.
 type valid struct{ sums [16]atomic.Uint64 }
 
-var sumSeed = maphash.MakeSeed()
+// sumSeeds are random, and of this process alone.
+var sumSeeds = func() (seeds [keyWords]uint64) {
+	for i := range seeds {
+		seeds[i] = maphash.Bytes(maphash.MakeSeed(), nil)
+	}
+	return seeds
+}()
 
-// sumOf is the sum of a key, as C has it.
-func sumOf(key []byte) uint64 { return maphash.Bytes(sumSeed, key) }
+var _ = [1]struct{}{}[1-keyWords%2] // an odd number, see sumOf
+
+// sumOf is the sum of a key, as C has it: products of pairs of words, as NH has them
+// (RFC 4418 section 5.2.2), folded, and that of the last word. It takes half the time of
+// hash/maphash, in a question of 150 ns.
+func sumOf(key *[keyWords]uint64) uint64 {
+	const last = keyWords - 1
+	sum := key[last] * (sumSeeds[last] | 1)
+	for i := 0; i < last; i += 2 {
+		high, low := bits.Mul64(key[i]+sumSeeds[i], key[i+1]+sumSeeds[i+1])
+		sum += high ^ low
+	}
+	return sum
+}
 
 func (v *valid) place(sum uint64) *atomic.Uint64 { return &v.sums[sum%uint64(len(v.sums))] }
 

@@ -416,6 +416,24 @@ func (p *panicsInCurrentKey) CurrentKey() (Key, error) {
 	return p.asked.CurrentKey()
 }
 
+// A key that is not the same in every bit is looked at again.
+func TestSumOfAKeyIsOfEveryBit(t *testing.T) {
+	var known valid
+	var key [keyWords]uint64
+	for i := range key {
+		key[i] = uint64(i) * 0x9e3779b97f4a7c15
+	}
+	known.add(sumOf(&key))
+	require.True(t, known.has(sumOf(&key)))
+	for i := range key {
+		for bit := range 64 {
+			key[i] ^= 1 << bit
+			require.False(t, known.has(sumOf(&key)), "word %d, bit %d", i, bit)
+			key[i] ^= 1 << bit
+		}
+	}
+}
+
 func TestFailuresAreLoggedOnceNotPerHandshake(t *testing.T) {
 	server, client := ssltest.NewServer(t), ssltest.NewClient(t)
 	var log bytes.Buffer

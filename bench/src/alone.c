@@ -75,6 +75,9 @@ static void by_callback(SSL *ssl, int encrypt, enum peer peer)
     case PEER_MAN_PAGE:
         verdict = man_page_callback(ssl, out, iv, cipher, hmac, encrypt);
         break;
+    case PEER_KEYED:
+        verdict = keyed_callback(ssl, out, iv, cipher, hmac, encrypt);
+        break;
     case PEER_FLOOR:
         verdict = floor_callback(ssl, out, iv, cipher, hmac, encrypt);
         break;
@@ -123,8 +126,9 @@ static double time_of(SSL *ssl, enum peer peer, int encrypt)
 
 static void every_peer(SSL *ssl)
 {
-    static const enum peer peers[] = {PEER_BUILT_IN, PEER_MAN_PAGE, PEER_FLOOR, PEER_STEK, PEER_STEK_EVP};
-    enum { ALL = 5 };
+    static const enum peer peers[] = {PEER_BUILT_IN, PEER_MAN_PAGE, PEER_KEYED,
+                                       PEER_FLOOR,    PEER_STEK,     PEER_STEK_EVP};
+    enum { ALL = sizeof peers / sizeof peers[0] };
     double encrypt[ALL] = {0}, decrypt[ALL] = {0};
 
     for (int i = 0; i < ALL * CHUNKS; i++) {
@@ -149,6 +153,7 @@ static void in_connection(void (*measure)(SSL *))
         server = new_server();
         client = new_client(TLS1_3_VERSION);
         peer_attach(server, PEER_STEK);
+        peer_attach(new_server(), PEER_KEYED); /* which fetches its algorithms */
         peer_attach(new_server(), PEER_FLOOR); /* which keys its contexts */
         binding = test_binding(bench_store());
     }

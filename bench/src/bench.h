@@ -14,6 +14,8 @@
 enum peer {
     PEER_BUILT_IN, /* OpenSSL's own keys, no callback */
     PEER_MAN_PAGE, /* static keys, as SSL_CTX_set_tlsext_ticket_key_cb(3) writes it, mended */
+    PEER_KEYED,    /* static keys set up anew, and nothing else: what no callback that keeps
+                      no contexts can go without */
     PEER_FLOOR,    /* static pre-keyed contexts that are copied, an IV that costs nothing */
     PEER_EMPTY,    /* a callback that knows no key */
     PEER_STEK,     /* stek by the HMAC_CTX callback */
@@ -29,9 +31,11 @@ void peer_attach(SSL_CTX *ctx, enum peer peer);
 /* peer_key_name writes the name of the key that ctx issues tickets under. */
 void peer_key_name(SSL_CTX *ctx, enum peer peer, unsigned char name[STEK_NAME_SIZE]);
 
-/* The callbacks of two peers, for calls without libssl. */
+/* The callbacks of peers, for calls without libssl. */
 int man_page_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                       HMAC_CTX *hmac, int encrypt);
+int keyed_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                   HMAC_CTX *hmac, int encrypt);
 int floor_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                    HMAC_CTX *hmac, int encrypt);
 

@@ -1,8 +1,8 @@
 /*
- * harness.c - runs measures in rounds and prints a line for each sample:
+ * harness.c - runs one round of measures and prints a line for each sample:
  * measure, variant, round and value, between tabs.
  *
- *     harness ROUNDS MEASURE...
+ *     harness ROUND MEASURE...
  */
 #include "bench.h"
 
@@ -17,17 +17,13 @@ static const struct {
 
 enum { MEASURES = sizeof measures / sizeof *measures };
 
-static void run(const char *name, int rounds)
+static void run(const char *name, int round)
 {
-    for (int i = 0; i < MEASURES; i++) {
-        if (strcmp(measures[i].name, name) != 0)
-            continue;
-        for (int round = 0; round < rounds; round++) {
+    for (int i = 0; i < MEASURES; i++)
+        if (strcmp(measures[i].name, name) == 0) {
             measures[i].measure(round);
-            fflush(stdout);
+            return;
         }
-        return;
-    }
     fprintf(stderr, "harness: no measure %s\n", name);
     exit(2);
 }
@@ -35,7 +31,7 @@ static void run(const char *name, int rounds)
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fprintf(stderr, "usage: harness ROUNDS MEASURE...\n");
+        fprintf(stderr, "usage: harness ROUND MEASURE...\n");
         return 2;
     }
     for (int i = 2; i < argc; i++)

@@ -6,7 +6,7 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
-const char *const peer_names[PEERS] = {"built-in keys", "man page", "floor",
+const char *const peer_names[PEERS] = {"built-in keys", "man page", "keyed anew", "floor",
                                        "empty callback", "stek", "stek, EVP"};
 
 /* ---- static keys ---- */
@@ -45,33 +45,68 @@ static struct {
     uint64_t iv;
 } keyed;
 
-static void key_once(void)
-{
-    EVP_CIPHER *aes = NULL;
-    const EVP_CIPHER *cipher = EVP_aes_256_cbc();
+static const EVP_CIPHER *aes256;
+static const EVP_MD *sha256;
 
-    if (keyed.hmac != NULL)
+static void fetch_once(void)
+{
+    if (aes256 != NULL)
         return;
 #if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
-    cipher = aes = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    aes256 = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+#else
+    aes256 = EVP_aes_256_cbc();
+    sha256 = EVP_sha256();
 #endif
+    CHECK(aes256 != NULL && sha256 != NULL);
+}
+
+static void key_once(void)
+{
+    if (keyed.hmac != NULL)
+        return;
+    fetch_once();
     keyed.encrypt = EVP_CIPHER_CTX_new();
     keyed.decrypt = EVP_CIPHER_CTX_new();
     keyed.hmac = HMAC_CTX_new();
-    CHECK(EVP_EncryptInit_ex(keyed.encrypt, cipher, NULL, static_aes, NULL) == 1);
-    CHECK(EVP_DecryptInit_ex(keyed.decrypt, cipher, NULL, static_aes, NULL) == 1);
-    CHECK(HMAC_Init_ex(keyed.hmac, static_hmac, sizeof static_hmac, EVP_sha256(), NULL) == 1);
-    (void)aes; /* the contexts need it to the end */
+    CHECK(EVP_EncryptInit_ex(keyed.encrypt, aes256, NULL, static_aes, NULL) == 1);
+    CHECK(EVP_DecryptInit_ex(keyed.decrypt, aes256, NULL, static_aes, NULL) == 1);
+    CHECK(HMAC_Init_ex(keyed.hmac, static_hmac, sizeof static_hmac, sha256, NULL) == 1);
+}
+
+/* cheap_header writes the head of a new ticket. */
+static void cheap_header(unsigned char *name, unsigned char *iv)
+{
+    memcpy(name, static_name, sizeof static_name);
+    memset(iv, 0, STEK_IV_SIZE);
+    memcpy(iv, &keyed.iv, sizeof keyed.iv);
+    keyed.iv++;
+}
+
+int keyed_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                   HMAC_CTX *hmac, int encrypt)
+{
+    if (encrypt) {
+        cheap_header(name, iv);
+        if (EVP_EncryptInit_ex(cipher, aes256, NULL, static_aes, iv) <= 0)
+            return -1;
+    } else {
+        if (memcmp(name, static_name, sizeof static_name) != 0)
+            return 0;
+        if (EVP_DecryptInit_ex(cipher, aes256, NULL, static_aes, iv) <= 0)
+            return -1;
+    }
+    if (HMAC_Init_ex(hmac, static_hmac, sizeof static_hmac, sha256, NULL) <= 0)
+        return -1;
+    return encrypt ? 1 : renewed_if_13(ssl);
 }
 
 int floor_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                    HMAC_CTX *hmac, int encrypt)
 {
     if (encrypt) {
-        memcpy(name, static_name, sizeof static_name);
-        memset(iv, 0, STEK_IV_SIZE);
-        memcpy(iv, &keyed.iv, sizeof keyed.iv);
-        keyed.iv++;
+        cheap_header(name, iv);
         if (EVP_CIPHER_CTX_copy(cipher, keyed.encrypt) <= 0 ||
             EVP_EncryptInit_ex(cipher, NULL, NULL, NULL, iv) <= 0)
             return -1;
@@ -142,6 +177,10 @@ void peer_attach(SSL_CTX *ctx, enum peer peer)
     switch (peer) {
     case PEER_MAN_PAGE:
         SSL_CTX_set_tlsext_ticket_key_cb(ctx, man_page_callback);
+        break;
+    case PEER_KEYED:
+        fetch_once();
+        SSL_CTX_set_tlsext_ticket_key_cb(ctx, keyed_callback);
         break;
     case PEER_FLOOR:
         key_once();

@@ -446,7 +446,7 @@ const (
 //export stekgo_key_current
 func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.int) {
 	ks := keystoreOf(handle)
-	defer ks.stopPanic(askCurrent, nil, &result)
+	defer ks.stopPanic(nil, &result)
 	key, err := ks.user.store.CurrentKey()
 	if err == nil {
 		if state := key.StateAt(ks.clock()); state != ticketkey.Current {
@@ -456,7 +456,7 @@ func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.in
 		}
 		err = fillKey(out, &key, &ks.user.valid)
 	}
-	return ks.answer(askCurrent, nil, err, ErrNoKeys)
+	return ks.answer(nil, err, ErrNoKeys)
 }
 
 // stekgo_key_named fills out with the KeyStore's key called name, 16 bytes, and
@@ -466,7 +466,7 @@ func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.in
 func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key) (result C.int) {
 	ks := keystoreOf(handle)
 	wanted := (*Name)(unsafe.Pointer(name))
-	defer ks.stopPanic(askNamed, wanted, &result)
+	defer ks.stopPanic(wanted, &result)
 	key, err := ks.user.store.KeyNamed(*wanted)
 	if err == nil {
 		if key.Name != *wanted {
@@ -475,7 +475,7 @@ func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key)
 			err = fillKey(out, &key, &ks.user.valid)
 		}
 	}
-	result = ks.answer(askNamed, wanted, err, ErrNotFound)
+	result = ks.answer(wanted, err, ErrNotFound)
 	if result == C.STEK_ASK_FOUND {
 		// Without an answer the key counts as current: it only is not renewed then.
 		current, err := ks.user.store.CurrentKey()
@@ -488,30 +488,37 @@ func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key)
 
 // answer is what C is told if a question, for the key called name or, nil, for the
 // current one, ended with err: none if there is no such key. It notes how the
-// operation went.
-func (ks *Keystore) answer(operation string, name *Name, err, none error) C.int {
+// question went.
+func (ks *Keystore) answer(name *Name, err, none error) C.int {
 	if err != nil && !errors.Is(err, none) {
-		ks.failed(operation, name, err)
+		ks.failed(name, err)
 		return C.STEK_ASK_ERROR
 	}
-	ks.health.note(operation, nil)
+	ks.health.note(question(name), nil)
 	if err != nil {
 		return C.STEK_ASK_NONE
 	}
 	return C.STEK_ASK_FOUND
 }
 
-func (ks *Keystore) failed(operation string, name *Name, err error) {
+func question(name *Name) string {
+	if name == nil {
+		return askCurrent
+	}
+	return askNamed
+}
+
+func (ks *Keystore) failed(name *Name, err error) {
 	what := "the current key"
 	if name != nil {
 		what = "key " + name.String()
 	}
-	ks.health.note(operation, fmt.Errorf("ask KeyStore for %s: %w", what, err))
+	ks.health.note(question(name), fmt.Errorf("ask KeyStore for %s: %w", what, err))
 }
 
 // stopPanic stops a panic of the KeyStore at the export. A key that was found
 // before is used.
-func (ks *Keystore) stopPanic(operation string, name *Name, result *C.int) {
+func (ks *Keystore) stopPanic(name *Name, result *C.int) {
 	cause := recover()
 	if cause == nil {
 		return
@@ -519,7 +526,7 @@ func (ks *Keystore) stopPanic(operation string, name *Name, result *C.int) {
 	err := ks.user.panicked(cause)
 	if *result != C.STEK_ASK_FOUND {
 		*result = C.STEK_ASK_ERROR
-		ks.failed(operation, name, err)
+		ks.failed(name, err)
 	}
 }
 

@@ -337,14 +337,12 @@ static enum stek_state ask_named(const struct stekc_binding *binding, struct tic
                                  struct stek_now *now, struct stek_key *out)
 {
     const struct stekc_store *store = binding->store;
-    unsigned char copy[STEK_NAME_SIZE];
     enum stek_state state;
     int answer;
 
-    memcpy(copy, ticket->name, sizeof copy); /* which lies in the received message */
     ticket->asked = 1;
     count(binding, STEK_COUNT_ASKED);
-    answer = store->ask.named(store->ask.handle, copy, out);
+    answer = store->ask.named(store->ask.handle, ticket->name, out);
     switch (answer) {
     case STEK_ASK_FOUND:
         state = asked_key(store, out, now);

@@ -33,7 +33,7 @@ struct ticket {
     EVP_CIPHER_CTX *cipher;
     struct stekc_mac mac;
     int encrypt; /* a ticket is issued; else one was offered */
-    int tls13;   /* once it is needed */
+    int tls13;   /* if it is issued */
     int asked;   /* a KeyStore, for its key */
 };
 
@@ -280,7 +280,7 @@ static enum stek_state set_up(const struct stekc_binding *binding, const struct 
         state = STEK_NO_KEY;
     else if (!set_up_mac(binding, ticket->mac, &mac_key) || !set_up_cipher(binding, ticket, key))
         state = STEK_FAILED;
-    stekc_wipe(&mac_key, offsetof(struct mac_key, bytes) + mac_key.size);
+    stekc_wipe(mac_key.bytes, STEK_HMAC_SIZE); /* what follows is a server name */
     return state;
 }
 
@@ -393,14 +393,14 @@ static int could_encrypt(const struct stekc_binding *binding, enum stek_state st
 
 /* ---- the callback's two directions ---- */
 
-/* forget_errors leaves none in OpenSSL's queue, which would fail the handshake later,
-   of what does not fail it: a failure of ours, or an error of a KeyStore that uses
-   OpenSSL, too. Nothing of others is lost: libssl begins with an empty queue. */
+/* forget_errors empties OpenSSL's queue of what would fail the handshake later: a
+   failure that does not fail it, and whatever a KeyStore left, which may use OpenSSL,
+   too. Nothing of others is lost: libssl begins with an empty queue. */
 static void forget_errors(const struct ticket *ticket, enum stek_state state,
                           enum stek_verdict verdict)
 {
-    if (verdict != STEK_ERROR &&
-        (state == STEK_FAILED || (ticket->asked && ossl.ERR_peek_error() != 0)))
+    if (ticket->asked ? ossl.ERR_peek_error() != 0
+                      : state == STEK_FAILED && verdict != STEK_ERROR)
         ossl.ERR_clear_error();
 }
 
@@ -431,13 +431,14 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct 
     struct stek_key key;
     struct stekc_facts facts = {
         .encrypt = 1,
-        .tls13 = ticket->tls13 = is_tls13(ticket->ssl),
+        .tls13 = is_tls13(ticket->ssl),
         .policy = binding->policy,
         .soft = binding->soft,
         .sends_malformed = stekc_ossl_sends_malformed(),
     };
     enum stek_verdict verdict;
 
+    ticket->tls13 = facts.tls13;
     facts.state = current_key(binding, ticket, &key);
     verdict = stekc_verdict(&facts);
     if (verdict == STEK_USE) {
@@ -487,7 +488,7 @@ static enum stek_verdict decrypt_with(const struct stekc_binding *binding, struc
 {
     enum stek_verdict verdict;
 
-    facts->tls13 = ticket->tls13 = is_tls13(ticket->ssl);
+    facts->tls13 = is_tls13(ticket->ssl);
     if (!within_budget(ticket->ssl, ticket->name))
         facts->state = STEK_LIMITED;
     else if (facts->state == STEK_NO_KEY)

@@ -296,7 +296,8 @@ enum { STEK_ASK_ERROR = -1, STEK_ASK_NONE = 0, STEK_ASK_FOUND = 1 };
  * How a store asks its KeyStore. current is asked when the table has no
  * current key, named when on_miss is set and the table has no such key. They
  * are called on handshake threads and fill out, which the caller owns and
- * wipes. released is called once, when no context uses the store any more.
+ * wipes. name lies in the received message: named reads it before it returns, and no
+ * later. released is called once, when no context uses the store any more.
  * Any of the functions may be NULL.
  */
 struct stekc_ask {

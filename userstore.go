@@ -2,8 +2,8 @@ package stek
 
 import (
 	"fmt"
-	"hash/maphash"
 	"math/bits"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -83,14 +83,14 @@ func (u *userStore) Close() error { return nil }
 
 // A valid remembers keys that are valid, so that those of a KeyStore are looked at
 // once, and not for every ticket. It keeps no key: of each, a sum of 64 bits over all
-// that C gets of it. Whatever has changed in a key is another sum. It is safe for
-// concurrent use; the zero value knows none.
+// that C gets of it. A key in which anything has changed has another sum, but for a
+// chance of 2^-60. It is safe for concurrent use; the zero value knows none.
 type valid struct{ sums [16]atomic.Uint64 }
 
 // sumSeeds are random, and of this process alone.
 var sumSeeds = func() (seeds [keyWords]uint64) {
 	for i := range seeds {
-		seeds[i] = maphash.Bytes(maphash.MakeSeed(), nil)
+		seeds[i] = rand.Uint64()
 	}
 	return seeds
 }()

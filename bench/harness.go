@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -53,7 +54,7 @@ func measureHarness(ctx context.Context, rounds int, wanted func(string) bool) (
 		}
 	}
 	var samples []Sample
-	for keys, names := range measures {
+	for _, keys := range slices.Sorted(maps.Keys(measures)) {
 		objects, err := compileHarness(ctx, filepath.Join(folder, strconv.Itoa(keys)), keys)
 		if err != nil {
 			return nil, err
@@ -63,7 +64,7 @@ func measureHarness(ctx context.Context, rounds int, wanted func(string) bool) (
 			if err := linkHarness(ctx, program, objects, round); err != nil {
 				return nil, err
 			}
-			for _, name := range names {
+			for _, name := range measures[keys] {
 				of, err := runHarness(exec.CommandContext(ctx, program, strconv.Itoa(round), name))
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", name, err)
@@ -114,7 +115,7 @@ func linkHarness(ctx context.Context, program string, objects []string, round in
 
 func gcc(ctx context.Context, args ...string) error {
 	if out, err := exec.CommandContext(ctx, "gcc", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("compile the harness: %w\n%s", err, out)
+		return fmt.Errorf("build the harness: %w\n%s", err, out)
 	}
 	return nil
 }

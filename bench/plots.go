@@ -97,7 +97,7 @@ func ratioLines(report Report) (lines []string) {
 
 // callbackLines are of the peers: name, encrypt, decrypt.
 func callbackLines(report Report) (lines []string) {
-	for _, peer := range []string{"built-in keys", "man page", "stek, EVP", "stek", "floor"} {
+	for _, peer := range []string{"built-in keys", "man page", "stek, EVP", "stek", "keyed anew", "floor"} {
 		lines = report.appendLine(lines, peer, series{"alone-encrypt", peer}, series{"alone-decrypt", peer})
 	}
 	return lines

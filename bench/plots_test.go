@@ -63,7 +63,7 @@ func TestPlotsNameWhatTheyShow(t *testing.T) {
 	}
 	require.Contains(t, ratios, "≤ 0.45, not met")
 	require.Contains(t, ratios, "≥ 2.00")
-	require.Subset(t, textsOf(t, folder+"/callback.svg"), []string{"built-in keys", "man page", "stek, EVP", "stek", "floor", "encrypt", "decrypt", "105", "210"})
+	require.Subset(t, textsOf(t, folder+"/callback.svg"), []string{"built-in keys", "man page", "stek, EVP", "stek", "keyed anew", "floor", "encrypt", "decrypt", "105", "210"})
 	require.Subset(t, textsOf(t, folder+"/keys.svg"), []string{"1", "256", "encrypt", "decrypt"})
 	require.Subset(t, textsOf(t, folder+"/rotation.svg"), []string{"p50", "p99", "p99.9", "no rotation", "a rotation every 100 ms"})
 }

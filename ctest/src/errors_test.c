@@ -98,11 +98,14 @@ static int asked_for_named(uintptr_t handle, unsigned char *name, struct stek_ke
     leave_an_error();
     if (name[0] == 'u')
         return STEK_ASK_NONE;
+    if (name[0] == 'f')
+        return STEK_ASK_ERROR;
     *out = test_key_of(name);
     return STEK_ASK_FOUND;
 }
 
-static const unsigned char known[] = "a published key.", unknown[] = "unknown key name";
+static const unsigned char known[] = "a published key.", unknown[] = "unknown key name",
+                           failing[] = "failing key name";
 
 static void success_leaves_none(void)
 {
@@ -216,6 +219,19 @@ static void what_a_keystore_leaves_is_gone(void)
     CHECK(ERR_peek_error() == 0);
 }
 
+/* What libssl says of the failure would come behind it. */
+static void what_a_keystore_leaves_is_gone_if_the_handshake_fails(void)
+{
+    struct stekc_ossl whole = stekc_ossl;
+
+    stekc_ossl.EVP_DecryptInit_ex = failing_init;
+    CHECK(call(known, 0) == STEK_ERROR);
+    stekc_ossl = whole;
+    CHECK(ERR_peek_error() == 0);
+    CHECK(call(failing, 0) == STEK_ERROR);
+    CHECK(ERR_peek_error() == 0);
+}
+
 int main(void)
 {
     struct stekc_ask ask = {.on_miss = 1, .current = asked_for_current, .named = asked_for_named};
@@ -238,6 +254,7 @@ int main(void)
     RUN(stamp_that_fails_leaves_one_if_it_fails_the_handshake);
     binding.store = asked;
     RUN(what_a_keystore_leaves_is_gone);
+    RUN(what_a_keystore_leaves_is_gone_if_the_handshake_fails);
 
     test_binding_free(&binding);
     SSL_free(ssl);

@@ -33,7 +33,6 @@ struct ticket {
     EVP_CIPHER_CTX *cipher;
     struct stekc_mac mac;
     int encrypt; /* a ticket is issued; else one was offered */
-    int tls13;   /* if it is issued */
     int asked;   /* a KeyStore, for its key */
 };
 
@@ -187,9 +186,9 @@ static int remember_name(SSL *ssl)
  * id under no known name: the ClientHello is gone, and a guess would bind the ticket
  * wrongly.
  */
-static int accepted_name(SSL *ssl, int tls13, unsigned char *out, size_t *size)
+static int accepted_name(SSL *ssl, unsigned char *out, size_t *size)
 {
-    int resumed12 = !tls13 && ossl.SSL_session_reused(ssl);
+    int resumed12 = ossl.SSL_session_reused(ssl) && !is_tls13(ssl);
     struct kept_name *kept = resumed12 ? ossl.SSL_get_ex_data(ssl, name_index) : NULL;
     const char *name;
 
@@ -224,7 +223,7 @@ static int derive_mac_key(const struct stekc_binding *binding, const struct tick
         memcpy(name, binding->name_group, size);
     } else {
         *tag = TAG_SERVER_NAME;
-        if (!(ticket->encrypt ? accepted_name(ticket->ssl, ticket->tls13, name, &size)
+        if (!(ticket->encrypt ? accepted_name(ticket->ssl, name, &size)
                               : offered_name(ticket->ssl, name, &size)))
             return 0;
     }
@@ -438,7 +437,6 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct 
     };
     enum stek_verdict verdict;
 
-    ticket->tls13 = facts.tls13;
     facts.state = current_key(binding, ticket, &key);
     verdict = stekc_verdict(&facts);
     if (verdict == STEK_USE) {
@@ -531,7 +529,7 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, struct 
 int stekc_callback(const struct stekc_binding *binding, SSL *ssl, unsigned char *name,
                    unsigned char *iv, EVP_CIPHER_CTX *cipher, struct stekc_mac mac, int encrypt)
 {
-    struct ticket ticket = {ssl, name, iv, cipher, mac, encrypt, 0, 0};
+    struct ticket ticket = {ssl, name, iv, cipher, mac, encrypt, 0};
 
     return encrypt ? on_encrypt(binding, &ticket) : on_decrypt(binding, &ticket);
 }

@@ -83,8 +83,8 @@ func (u *userStore) Close() error { return nil }
 
 // A valid remembers keys that are valid, so that those of a KeyStore are looked at
 // once, and not for every ticket. It keeps no key: of each, a sum of 64 bits over all
-// that C gets of it. A key in which anything has changed has another sum, but for a
-// chance of 2^-60. It is safe for concurrent use; the zero value knows none.
+// that C gets of it. A key in which anything has changed has another sum, as surely as
+// 64 bits can tell. It is safe for concurrent use; the zero value knows none.
 type valid struct{ sums [16]atomic.Uint64 }
 
 // sumSeeds are random, and of this process alone.
@@ -98,8 +98,8 @@ var sumSeeds = func() (seeds [keyWords]uint64) {
 var _ = [1]struct{}{}[1-keyWords%2] // an odd number, see sumOf
 
 // sumOf is the sum of a key, as C has it: products of pairs of words, as NH has them
-// (RFC 4418 section 5.2.2), folded, and that of the last word. It takes half the time of
-// hash/maphash, in a question of 150 ns.
+// (RFC 4418 section 5.2.2), folded, and that of the last word. hash/maphash takes twice as long, and this is on
+// the way of a ticket (docs/performance.md).
 func sumOf(key *[keyWords]uint64) uint64 {
 	const last = keyWords - 1
 	sum := key[last] * (sumSeeds[last] | 1)

@@ -157,8 +157,7 @@ static void in_connection(void (*measure)(SSL *))
         server = new_server();
         client = new_client(TLS1_3_VERSION);
         peer_attach(server, PEER_STEK);
-        peer_attach(new_server(), PEER_KEYED); /* which fetches its algorithms */
-        peer_attach(new_server(), PEER_FLOOR); /* which keys its contexts */
+        peer_attach(new_server(), PEER_KEYED); /* which prepares it, and the floor */
         binding = test_binding(bench_store());
     }
     SSL_CTX_set_client_hello_cb(server, in_hello, (void *)measure);

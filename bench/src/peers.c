@@ -20,23 +20,33 @@ static int renewed_if_13(SSL *ssl)
     return SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
 }
 
+static int set_up(SSL *ssl, const unsigned char *name, const unsigned char *iv,
+                  EVP_CIPHER_CTX *cipher, const EVP_CIPHER *aes, HMAC_CTX *hmac,
+                  const EVP_MD *digest, int encrypt)
+{
+    if (encrypt) {
+        if (EVP_EncryptInit_ex(cipher, aes, NULL, static_aes, iv) <= 0)
+            return -1;
+    } else {
+        if (memcmp(name, static_name, sizeof static_name) != 0)
+            return 0;
+        if (EVP_DecryptInit_ex(cipher, aes, NULL, static_aes, iv) <= 0)
+            return -1;
+    }
+    if (HMAC_Init_ex(hmac, static_hmac, sizeof static_hmac, digest, NULL) <= 0)
+        return -1;
+    return encrypt ? 1 : renewed_if_13(ssl);
+}
+
 int man_page_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                       HMAC_CTX *hmac, int encrypt)
 {
     if (encrypt) {
         memcpy(name, static_name, sizeof static_name);
-        if (RAND_bytes(iv, STEK_IV_SIZE) <= 0 ||
-            EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, static_aes, iv) <= 0)
-            return -1;
-    } else {
-        if (memcmp(name, static_name, sizeof static_name) != 0)
-            return 0;
-        if (EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, static_aes, iv) <= 0)
+        if (RAND_bytes(iv, STEK_IV_SIZE) <= 0)
             return -1;
     }
-    if (HMAC_Init_ex(hmac, static_hmac, sizeof static_hmac, EVP_sha256(), NULL) <= 0)
-        return -1;
-    return encrypt ? 1 : renewed_if_13(ssl);
+    return set_up(ssl, name, iv, cipher, EVP_aes_256_cbc(), hmac, EVP_sha256(), encrypt);
 }
 
 static struct {
@@ -48,9 +58,10 @@ static struct {
 static const EVP_CIPHER *aes256;
 static const EVP_MD *sha256;
 
-static void fetch_once(void)
+/* key_once prepares what keyed_callback and floor_callback have at hand. */
+static void key_once(void)
 {
-    if (aes256 != NULL)
+    if (keyed.hmac != NULL)
         return;
 #if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
     aes256 = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
@@ -60,13 +71,6 @@ static void fetch_once(void)
     sha256 = EVP_sha256();
 #endif
     CHECK(aes256 != NULL && sha256 != NULL);
-}
-
-static void key_once(void)
-{
-    if (keyed.hmac != NULL)
-        return;
-    fetch_once();
     keyed.encrypt = EVP_CIPHER_CTX_new();
     keyed.decrypt = EVP_CIPHER_CTX_new();
     keyed.hmac = HMAC_CTX_new();
@@ -87,19 +91,9 @@ static void cheap_header(unsigned char *name, unsigned char *iv)
 int keyed_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                    HMAC_CTX *hmac, int encrypt)
 {
-    if (encrypt) {
+    if (encrypt)
         cheap_header(name, iv);
-        if (EVP_EncryptInit_ex(cipher, aes256, NULL, static_aes, iv) <= 0)
-            return -1;
-    } else {
-        if (memcmp(name, static_name, sizeof static_name) != 0)
-            return 0;
-        if (EVP_DecryptInit_ex(cipher, aes256, NULL, static_aes, iv) <= 0)
-            return -1;
-    }
-    if (HMAC_Init_ex(hmac, static_hmac, sizeof static_hmac, sha256, NULL) <= 0)
-        return -1;
-    return encrypt ? 1 : renewed_if_13(ssl);
+    return set_up(ssl, name, iv, cipher, aes256, hmac, sha256, encrypt);
 }
 
 int floor_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
@@ -179,7 +173,7 @@ void peer_attach(SSL_CTX *ctx, enum peer peer)
         SSL_CTX_set_tlsext_ticket_key_cb(ctx, man_page_callback);
         break;
     case PEER_KEYED:
-        fetch_once();
+        key_once();
         SSL_CTX_set_tlsext_ticket_key_cb(ctx, keyed_callback);
         break;
     case PEER_FLOOR:

@@ -90,7 +90,7 @@ func TestReadmeCommandsForServersWork(t *testing.T) {
 	script := "mount -t tmpfs stek /run && mount -t tmpfs stek /var/log/nginx && mount -t tmpfs stek /var/lib/nginx\n" +
 		commands[1] + " && echo reached\n" +
 		commands[2] + " &\n" +
-		"until test -s /run/nginx.pid; do sleep 0.05; done\n" +
+		"until test -s /run/nginx.pid || ! kill -0 $!; do sleep 0.05; done\n" +
 		commands[3] + "\n" +
 		"kill $!; wait $!; echo exit $?\n"
 	out, err := exec.Command("unshare", "--net", "--mount", "sh", "-c", script).CombinedOutput()

@@ -376,9 +376,6 @@ func fillKey(out *C.struct_stek_key, k *Key, known *valid) error {
 		return k.Validate() // a secret that is too long for its place
 	}
 	*out = C.struct_stek_key{}
-	*(*Name)(unsafe.Pointer(&out.name[0])) = k.Name
-	copySecret((*[ticketkey.AESSize]byte)(unsafe.Pointer(&out.aes_key)), aes)
-	copySecret((*[ticketkey.HMACSize]byte)(unsafe.Pointer(&out.hmac_key)), hmac)
 	out.key_size = C.uint32_t(len(aes))
 	if k.AnyServerName {
 		out.flags = C.STEK_KEY_ANY_NAME
@@ -386,15 +383,15 @@ func fillKey(out *C.struct_stek_key, k *Key, known *valid) error {
 	out.not_before = nanoseconds(k.NotBefore, math.MinInt64)
 	out.not_after = nanoseconds(k.NotAfter, math.MaxInt64)
 	out.decrypt_until = nanoseconds(k.DecryptUntil, math.MaxInt64)
+	*(*Name)(unsafe.Pointer(&out.name[0])) = k.Name
+	copySecret((*[ticketkey.AESSize]byte)(unsafe.Pointer(&out.aes_key)), aes)
+	copySecret((*[ticketkey.HMACSize]byte)(unsafe.Pointer(&out.hmac_key)), hmac)
 
 	sum := sumOf((*[keyWords]uint64)(unsafe.Pointer(out)))
 	if known.has(sum) {
 		return nil
 	}
-	copied := *k
-	copied.AESKey = ticketkey.SecretOf(bytesOf(out.aes_key[:])[:len(aes)])
-	copied.HMACKey = ticketkey.SecretOf(bytesOf(out.hmac_key[:])[:len(hmac)])
-	if err := copied.Validate(); err != nil {
+	if err := validateCopy(*k, bytesOf(out.aes_key[:])[:len(aes)], bytesOf(out.hmac_key[:])[:len(hmac)]); err != nil {
 		wipeKey(out)
 		return err
 	}
@@ -402,10 +399,17 @@ func fillKey(out *C.struct_stek_key, k *Key, known *valid) error {
 	return nil
 }
 
+// validateCopy is k.Validate with these secrets in place of its own.
+func validateCopy(k Key, aes, hmac []byte) error {
+	k.AESKey, k.HMACKey = ticketkey.SecretOf(aes), ticketkey.SecretOf(hmac)
+	return k.Validate()
+}
+
 // copySecret copies all of secret, which is not longer than to.
 func copySecret(to *[32]byte, secret []byte) {
 	if len(secret) == len(to) {
-		*to = [32]byte(secret) // without a call
+		whole := [32]byte(secret) // without a call
+		*to = whole
 	} else {
 		copy(to[:], secret)
 	}
@@ -422,10 +426,15 @@ func bytesOf(c []C.uchar) []byte {
 // nanoseconds is t since 1970, open for the zero time, and the end of the range
 // for what is too far from 1970 for 64 bits (292 years).
 func nanoseconds(t time.Time, open int64) C.int64_t {
+	if t.IsZero() {
+		return C.int64_t(open)
+	}
+	return inRange(t)
+}
+
+func inRange(t time.Time) C.int64_t {
 	const limit = math.MaxInt64 / int64(time.Second)
 	switch seconds := t.Unix(); {
-	case t.IsZero():
-		return C.int64_t(open)
 	case seconds >= limit:
 		return math.MaxInt64
 	case seconds <= -limit:

@@ -62,16 +62,35 @@ static int64_t exact_boot(const struct stekc_clocks *clocks)
     return sum(read_clock(CLOCK_BOOTTIME), load(&clocks->boot_offset));
 }
 
+/* The kernel's last tick, by two clocks. */
+struct tick {
+    int64_t monotonic;
+    int64_t wall;
+};
+
+/* last_tick asks one clock, and the other one if that has moved since this thread
+   asked last: what sets the wall clock moves the monotonic one to the instant of that.
+   The monotonic one is first: a tick between both is not taken for the tick before. */
+static struct tick last_tick(void)
+{
+    static _Thread_local struct tick last;
+    int64_t monotonic = read_clock(CLOCK_MONOTONIC_COARSE);
+
+    if (last.monotonic != monotonic || monotonic == 0) {
+        last.wall = read_clock(CLOCK_REALTIME_COARSE);
+        last.monotonic = monotonic;
+    }
+    return last;
+}
+
 /* coarse_boot is the same by the tick, for which the kernel has no clock. It
    follows from the monotonic clock, unless the system was suspended since the two
    were compared last: that, and a step of the wall clock, shows in wall_offset. */
-static int64_t coarse_boot(const struct stekc_clocks *clocks, int64_t wall)
+static int64_t coarse_boot(const struct stekc_clocks *clocks, struct tick tick)
 {
-    int64_t monotonic = read_clock(CLOCK_MONOTONIC_COARSE);
-
-    if (monotonic == 0 || wall - monotonic != load(&clocks->wall_offset))
+    if (tick.monotonic == 0 || tick.wall - tick.monotonic != load(&clocks->wall_offset))
         return exact_boot(clocks);
-    return sum(sum(monotonic, load(&clocks->boot_ahead)), load(&clocks->boot_offset));
+    return sum(sum(tick.monotonic, load(&clocks->boot_ahead)), load(&clocks->boot_offset));
 }
 
 /* compare notes how far the wall clock and the boot clock are from the monotonic
@@ -154,8 +173,8 @@ struct stek_now stekc_clocks_hold(struct stekc_clocks *clocks)
 
 struct stek_now stekc_table_now(const struct stekc_table *table)
 {
-    int64_t wall = read_clock(CLOCK_REALTIME_COARSE);
-    struct stek_now now = now_of(&table->clocks, wall, coarse_boot(&table->clocks, wall));
+    struct tick tick = last_tick();
+    struct stek_now now = now_of(&table->clocks, tick.wall, coarse_boot(&table->clocks, tick));
 
     if (sum(now.high, COARSE) >= load(&table->clocks.edge))
         return exactly_now(&table->clocks);

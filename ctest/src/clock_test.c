@@ -19,13 +19,30 @@ static const int64_t hour = 3600 * NANOSECONDS;
 /* ns. The wall clock begins far from zero, and no clock is at a whole tick. */
 static struct {
     int64_t ran, slept, stepped;
-    int coarse; /* whether the system has such clocks */
-    int boots;  /* how often the boot clock was read */
+    int64_t changed; /* ran, when a clock was set or the system woke up */
+    int coarse;      /* whether the system has such clocks */
+    int late;        /* the next tick comes when the wall clock is read */
+    int boots, walls; /* how often these clocks were read */
 } by_hand;
 
+/* As in Linux, whose timekeeping moves the coarse clocks to the instant of a change. */
 static int64_t at_tick(int64_t time)
 {
-    return by_hand.ran / TICK * TICK - by_hand.ran + time;
+    int64_t tick = by_hand.ran / TICK * TICK;
+
+    return (tick > by_hand.changed ? tick : by_hand.changed) - by_hand.ran + time;
+}
+
+static void step(int64_t by)
+{
+    by_hand.changed = by_hand.ran += 1000; /* a system call takes as long */
+    by_hand.stepped += by;
+}
+
+static void sleep_for(int64_t time)
+{
+    step(0);
+    by_hand.slept += time;
 }
 
 static int64_t wall(void)
@@ -39,7 +56,12 @@ static int clock_by_hand(clockid_t id, struct timespec *out)
 
     if (!by_hand.coarse && (id == CLOCK_REALTIME_COARSE || id == CLOCK_MONOTONIC_COARSE))
         return -1;
+    if (id == CLOCK_REALTIME_COARSE && by_hand.late) {
+        by_hand.late = 0;
+        by_hand.ran += TICK;
+    }
     by_hand.boots += id == CLOCK_BOOTTIME;
+    by_hand.walls += id == CLOCK_REALTIME_COARSE;
     time = id == CLOCK_REALTIME           ? wall()
            : id == CLOCK_REALTIME_COARSE  ? at_tick(wall())
            : id == CLOCK_MONOTONIC        ? by_hand.ran
@@ -62,7 +84,7 @@ static struct stekc_table *new_table(void)
     memset(&table, 0, sizeof table);
     stekc_clocks_start(&table.clocks);
     stekc_clocks_set_edge(&table.clocks, INT64_MAX);
-    by_hand.boots = 0;
+    by_hand.boots = by_hand.walls = 0;
     return &table;
 }
 
@@ -81,6 +103,18 @@ static void a_look_does_not_read_the_boot_clock(void)
         CHECK(now.low == now.high && by_the_tick(now.low, wall()));
     }
     CHECK(by_hand.boots == 0);
+    CHECK(by_hand.walls >= 14 && by_hand.walls <= 16); /* one in a tick */
+}
+
+static void a_tick_between_both_clocks_is_seen(void)
+{
+    struct stekc_table *table = new_table();
+
+    by_hand.late = 1;
+    by_hand.ran += TICK; /* so that the wall clock is read */
+    CHECK(stekc_table_now(table).low == wall() && by_hand.boots == 1);
+    CHECK(by_the_tick(stekc_table_now(table).low, wall()) && by_hand.boots == 1);
+    CHECK(by_hand.walls == 2);
 }
 
 static void near_an_edge_time_is_exact(void)
@@ -102,7 +136,7 @@ static void sleep_is_time_that_passes(void)
     struct stekc_table *table = new_table();
     struct stek_now now;
 
-    by_hand.slept += hour;
+    sleep_for(hour);
     now = stekc_table_now(table);
     CHECK(now.low == now.high && now.low == wall() && by_hand.boots == 1);
     CHECK(stekc_clocks_hold(&table->clocks).low == wall());
@@ -114,19 +148,18 @@ static void sleep_is_time_that_passes(void)
 static void steps_move_the_cautious_end_only(void)
 {
     struct stekc_table *table = new_table();
-    int64_t before = wall();
-    struct stek_now now;
+    struct stek_now now = stekc_table_now(table);
 
-    by_hand.stepped = hour; /* ends windows, begins none */
+    step(hour); /* ends windows, begins none */
     now = stekc_table_now(table);
-    CHECK(by_the_tick(now.low, before) && by_the_tick(now.high, before + hour));
-    by_hand.stepped = -hour; /* begins none, revives none */
+    CHECK(by_the_tick(now.low, wall() - hour) && by_the_tick(now.high, wall()));
+    step(-2 * hour); /* begins none, revives none */
     now = stekc_table_now(table);
-    CHECK(now.low <= before - hour + COARSE && by_the_tick(now.high, before));
+    CHECK(now.low <= wall() + COARSE && by_the_tick(now.high, wall() + hour));
     stekc_clocks_hold(&table->clocks);
     by_hand.boots = 0;
     now = stekc_table_now(table);
-    CHECK(now.low <= before - hour + COARSE && by_the_tick(now.high, before) && by_hand.boots == 0);
+    CHECK(now.low <= wall() + COARSE && by_the_tick(now.high, wall() + hour) && by_hand.boots == 0);
 }
 
 static void a_tick_is_not_before_what_was_held(void)
@@ -136,9 +169,9 @@ static void a_tick_is_not_before_what_was_held(void)
 
     CHECK(held.low == wall() && now.low == held.low && now.high == held.high);
     table->clocks.clock = STEK_CLOCK_BOOT;
-    by_hand.stepped = hour;
+    step(hour);
     now = stekc_table_now(table);
-    CHECK(now.low == held.low && now.high == held.high);
+    CHECK(now.low == wall() - hour && now.high == now.low);
 }
 
 static void without_coarse_clocks_the_exact_one_is_read(void)
@@ -159,11 +192,11 @@ static void undone_to_the_nanosecond_is_seen_when_time_is_held(void)
 {
     struct stekc_table *table = new_table();
 
-    by_hand.slept += hour;
-    by_hand.stepped = -hour;
+    sleep_for(hour);
+    step(-hour);
     CHECK(by_the_tick(stekc_table_now(table).high, wall()));
     CHECK(stekc_clocks_hold(&table->clocks).high == wall() + hour);
-    by_hand.stepped++;
+    step(1);
     CHECK(stekc_table_now(table).high == wall() - 1 + hour);
 }
 
@@ -171,7 +204,7 @@ static void other_clocks_hold_no_time(void)
 {
     struct stekc_table *table = new_table();
 
-    by_hand.stepped = hour;
+    step(hour);
     CHECK(stekc_clocks_hold(&table->clocks).high >= wall() - TICK);
     stekc_clocks_use(&table->clocks, STEK_CLOCK_BOTH);
     CHECK(stekc_table_now(table).high >= wall() - TICK);
@@ -197,6 +230,7 @@ static void any_number_may_be_in_a_damaged_table(void)
 int main(void)
 {
     RUN(a_look_does_not_read_the_boot_clock);
+    RUN(a_tick_between_both_clocks_is_seen);
     RUN(near_an_edge_time_is_exact);
     RUN(sleep_is_time_that_passes);
     RUN(steps_move_the_cautious_end_only);

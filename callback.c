@@ -16,15 +16,19 @@
    1,700 tickets, and none is authenticated yet. */
 enum { BUDGET = 8 };
 
-/* A MAC key is the table's HMAC key, then one tag byte and the name that the
-   ticket is bound to. No server name has a NUL byte, so no two differ only in
-   the zeros with which HMAC pads its key (RFC 2104). */
+/* A MAC key is the HMAC key, then one tag byte and the name that the ticket is bound
+   to. No server name has a NUL byte, so no two differ only in the zeros with which
+   HMAC pads its key (RFC 2104). */
 enum { TAG_SERVER_NAME = 'n', TAG_GROUP = 'g' };
 
-struct mac_key {
-    size_t size;
-    unsigned char bytes[STEK_HMAC_SIZE + 1 + STEK_GROUP_MAX];
+/* A key, and room to make it a MAC key in its place. */
+struct keyed {
+    struct stek_key key;
+    unsigned char behind[1 + STEK_GROUP_MAX];
 };
+_Static_assert(offsetof(struct keyed, behind) ==
+                   offsetof(struct stek_key, hmac_key) + STEK_HMAC_SIZE,
+               "the room is behind the HMAC key");
 
 /* One call of the callback. */
 struct ticket {
@@ -119,8 +123,29 @@ static int is_tls13(const SSL *ssl)
 
 /* ---- the server name that a ticket is bound to ---- */
 
+/* lower_8 copies 8 bytes, A to Z of which become a to z. It looks at all at once: each
+   sum has the top bit of a byte if that is no less than 'A', or greater than 'Z'. */
+static void lower_8(unsigned char *out, const unsigned char *in)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101), top = 0x80 * each;
+    uint64_t word, from_a, past_z;
+
+    memcpy(&word, in, sizeof word);
+    from_a = (word & ~top) + (0x80 - 'A') * each;
+    past_z = (word & ~top) + (0x7f - 'Z') * each;
+    word |= (from_a & ~past_z & ~word & top) >> 2; /* 0x20: 'a' - 'A' */
+    memcpy(out, &word, sizeof word);
+}
+
+/* copy_lower copies name to out, in lower case. They do not overlap. */
 static void copy_lower(unsigned char *out, const unsigned char *name, size_t size)
 {
+    if (size >= 8) {
+        for (size_t i = 0; i + 8 < size; i += 8)
+            lower_8(out + i, name + i);
+        lower_8(out + size - 8, name + size - 8); /* some of it again, perhaps */
+        return;
+    }
     for (size_t i = 0; i < size; i++)
         out[i] = name[i] >= 'A' && name[i] <= 'Z' ? name[i] + ('a' - 'A') : name[i];
 }
@@ -206,35 +231,40 @@ static int accepted_name(SSL *ssl, unsigned char *out, size_t *size)
     return 1;
 }
 
-/* derive_mac_key fills out with the HMAC key for the ticket under key. */
-static int derive_mac_key(const struct stekc_binding *binding, const struct ticket *ticket,
-                          const struct stek_key *key, struct mac_key *out)
+static unsigned char *mac_key_of(struct keyed *keyed)
 {
-    unsigned char *tag = out->bytes + key->key_size, *name = tag + 1;
-    size_t size;
+    return (unsigned char *)keyed + offsetof(struct stek_key, hmac_key);
+}
 
-    memcpy(out->bytes, key->hmac_key, sizeof key->hmac_key); /* zeros behind a shorter one */
-    out->size = key->key_size;
-    if (key->flags & STEK_KEY_ANY_NAME)
+/* make_mac_key turns the HMAC key of keyed, in its place, into the MAC key for the
+   ticket, and writes its size to *size. */
+static int make_mac_key(const struct stekc_binding *binding, const struct ticket *ticket,
+                        struct keyed *keyed, size_t *size)
+{
+    unsigned char *tag = mac_key_of(keyed) + keyed->key.key_size, *name = tag + 1;
+    size_t name_size;
+
+    *size = keyed->key.key_size;
+    if (keyed->key.flags & STEK_KEY_ANY_NAME)
         return 1;
     if (binding->name_group != NULL) {
         *tag = TAG_GROUP;
-        size = strlen(binding->name_group);
-        memcpy(name, binding->name_group, size);
+        name_size = strlen(binding->name_group);
+        memcpy(name, binding->name_group, name_size);
     } else {
         *tag = TAG_SERVER_NAME;
-        if (!(ticket->encrypt ? accepted_name(ticket->ssl, name, &size)
-                              : offered_name(ticket->ssl, name, &size)))
+        if (!(ticket->encrypt ? accepted_name(ticket->ssl, name, &name_size)
+                              : offered_name(ticket->ssl, name, &name_size)))
             return 0;
     }
-    out->size += 1 + size;
+    *size += 1 + name_size;
     return 1;
 }
 
 /* ---- setting up the contexts ---- */
 
 static int set_up_evp_mac(const struct stekc_binding *binding, EVP_MAC_CTX *mac,
-                          const struct mac_key *key)
+                          const unsigned char *key, size_t size)
 {
     OSSL_PARAM params[3] = {
         {OSSL_MAC_PARAM_DIGEST, OSSL_PARAM_UTF8_STRING, (char *)"SHA256", 6, 0},
@@ -246,15 +276,15 @@ static int set_up_evp_mac(const struct stekc_binding *binding, EVP_MAC_CTX *mac,
         params[1].data_size = strlen(binding->properties);
     else
         params[1] = params[2];
-    return ossl.EVP_MAC_init(mac, key->bytes, key->size, params) == 1;
+    return ossl.EVP_MAC_init(mac, key, size, params) == 1;
 }
 
 static int set_up_mac(const struct stekc_binding *binding, struct stekc_mac mac,
-                      const struct mac_key *key)
+                      const unsigned char *key, size_t size)
 {
     if (mac.hmac == NULL)
-        return set_up_evp_mac(binding, mac.evp, key);
-    return ossl.HMAC_Init_ex(mac.hmac, key->bytes, (int)key->size, binding->sha256, NULL) == 1;
+        return set_up_evp_mac(binding, mac.evp, key, size);
+    return ossl.HMAC_Init_ex(mac.hmac, key, (int)size, binding->sha256, NULL) == 1;
 }
 
 static int set_up_cipher(const struct stekc_binding *binding, const struct ticket *ticket,
@@ -267,20 +297,21 @@ static int set_up_cipher(const struct stekc_binding *binding, const struct ticke
     return ossl.EVP_DecryptInit_ex(ticket->cipher, aes, NULL, key->aes_key, ticket->iv) == 1;
 }
 
-/* set_up sets up both contexts for the ticket under key. It returns STEK_CURRENT,
-   STEK_NO_KEY if it cannot be told what name the ticket belongs to, or STEK_FAILED. */
+/* set_up sets up both contexts for the ticket under the key in keyed, whose HMAC key is
+   none afterwards. It returns STEK_CURRENT, STEK_NO_KEY if it cannot be told what name
+   the ticket belongs to, or STEK_FAILED. The MAC is last: its key was written in small
+   parts, and is read in large ones. */
 static enum stek_state set_up(const struct stekc_binding *binding, const struct ticket *ticket,
-                              const struct stek_key *key)
+                              struct keyed *keyed)
 {
-    struct mac_key mac_key;
-    enum stek_state state = STEK_CURRENT;
+    size_t size;
 
-    if (!derive_mac_key(binding, ticket, key, &mac_key))
-        state = STEK_NO_KEY;
-    else if (!set_up_mac(binding, ticket->mac, &mac_key) || !set_up_cipher(binding, ticket, key))
-        state = STEK_FAILED;
-    stekc_wipe(mac_key.bytes, STEK_HMAC_SIZE); /* what follows is a server name */
-    return state;
+    if (!make_mac_key(binding, ticket, keyed, &size))
+        return STEK_NO_KEY;
+    if (!set_up_cipher(binding, ticket, &keyed->key) ||
+        !set_up_mac(binding, ticket->mac, mac_key_of(keyed), size))
+        return STEK_FAILED;
+    return STEK_CURRENT;
 }
 
 /* ---- finding keys ---- */
@@ -404,30 +435,32 @@ static void forget_errors(const struct ticket *ticket, enum stek_state state,
 }
 
 static enum stek_state encrypt_under(const struct stekc_binding *binding,
-                                     const struct ticket *ticket, const struct stek_key *key)
+                                     const struct ticket *ticket, struct keyed *keyed)
 {
-    memcpy(ticket->name, key->name, STEK_NAME_SIZE);
+    memcpy(ticket->name, keyed->key.name, STEK_NAME_SIZE);
     if (!stekc_iv(binding, ticket->iv))
         return STEK_FAILED;
-    return set_up(binding, ticket, key);
+    return set_up(binding, ticket, keyed);
 }
 
 /* burn issues a ticket that nobody can ever decrypt. */
 static int burn(const struct stekc_binding *binding, const struct ticket *ticket,
-                struct stek_key *key)
+                struct keyed *keyed)
 {
+    struct stek_key *key = &keyed->key;
+
     memset(key, 0, sizeof *key);
     key->key_size = STEK_AES_SIZE;
     key->flags = STEK_KEY_ANY_NAME;
     return stekc_random(binding, key->name, sizeof key->name) &&
            stekc_random(binding, key->aes_key, sizeof key->aes_key) &&
            stekc_random(binding, key->hmac_key, sizeof key->hmac_key) &&
-           encrypt_under(binding, ticket, key) == STEK_CURRENT;
+           encrypt_under(binding, ticket, keyed) == STEK_CURRENT;
 }
 
 static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct ticket *ticket)
 {
-    struct stek_key key;
+    struct keyed keyed;
     struct stekc_facts facts = {
         .encrypt = 1,
         .tls13 = is_tls13(ticket->ssl),
@@ -437,13 +470,13 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct 
     };
     enum stek_verdict verdict;
 
-    facts.state = current_key(binding, ticket, &key);
+    facts.state = current_key(binding, ticket, &keyed.key);
     verdict = stekc_verdict(&facts);
     if (verdict == STEK_USE) {
-        facts.state = encrypt_under(binding, ticket, &key);
+        facts.state = encrypt_under(binding, ticket, &keyed);
         verdict = stekc_verdict(&facts);
     }
-    if (verdict == STEK_BURN && !burn(binding, ticket, &key)) {
+    if (verdict == STEK_BURN && !burn(binding, ticket, &keyed)) {
         facts.state = STEK_FAILED;
         verdict = STEK_ERROR;
     }
@@ -451,10 +484,10 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct 
         count(binding, STEK_COUNT_ERRORS);
     forget_errors(ticket, facts.state, verdict);
     if (verdict == STEK_USE)
-        stekc_table_count(binding->store->table, STEK_COUNT_ISSUED, &key);
+        stekc_table_count(binding->store->table, STEK_COUNT_ISSUED, &keyed.key);
     else
         count(binding, STEK_COUNT_DECLINED);
-    stekc_wipe(&key, sizeof key);
+    stekc_wipe(&keyed.key, sizeof keyed.key);
     return verdict == STEK_BURN ? STEK_USE : verdict;
 }
 
@@ -478,11 +511,11 @@ static enum stek_counter counter_of(enum stek_state state, enum stek_verdict ver
     }
 }
 
-/* decrypt_with goes on from what the table said: facts->state, and *key at *now if
+/* decrypt_with goes on from what the table said: facts->state, and a key at *now if
    there is one. */
 static enum stek_verdict decrypt_with(const struct stekc_binding *binding, struct ticket *ticket,
                                       struct stekc_facts *facts, struct stek_now *now,
-                                      struct stek_key *key)
+                                      struct keyed *keyed)
 {
     enum stek_verdict verdict;
 
@@ -490,12 +523,12 @@ static enum stek_verdict decrypt_with(const struct stekc_binding *binding, struc
     if (!within_budget(ticket->ssl, ticket->name))
         facts->state = STEK_LIMITED;
     else if (facts->state == STEK_NO_KEY)
-        facts->state = ask_named(binding, ticket, now, key);
+        facts->state = ask_named(binding, ticket, now, &keyed->key);
     if (decrypts(facts->state)) {
         enum stek_state set;
 
         facts->can_renew = could_encrypt(binding, facts->state, *now);
-        set = set_up(binding, ticket, key);
+        set = set_up(binding, ticket, keyed);
         if (set != STEK_CURRENT)
             facts->state = set;
     }
@@ -510,19 +543,19 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, struct 
 {
     struct stekc_table *table = binding->store->table;
     struct stek_now now; /* written if there is a key */
-    struct stek_key key;
+    struct keyed keyed;
     struct stekc_facts facts = {.policy = binding->policy, .soft = binding->soft};
     enum stek_verdict verdict;
 
-    facts.state = stekc_table_look_up(table, ticket->name, &now, &key);
+    facts.state = stekc_table_look_up(table, ticket->name, &now, &keyed.key);
     if (table_answers(binding->store, facts.state)) {
         count(binding, counter_of(facts.state, STEK_IGNORE));
         return stekc_verdict(&facts);
     }
-    verdict = decrypt_with(binding, ticket, &facts, &now, &key);
+    verdict = decrypt_with(binding, ticket, &facts, &now, &keyed);
     forget_errors(ticket, facts.state, verdict);
-    stekc_table_count(table, counter_of(facts.state, verdict), &key);
-    stekc_wipe(&key, sizeof key);
+    stekc_table_count(table, counter_of(facts.state, verdict), &keyed.key);
+    stekc_wipe(&keyed.key, sizeof keyed.key);
     return verdict;
 }
 

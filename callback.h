@@ -66,7 +66,6 @@ enum { STEK_KEY_ANY_NAME = 1, STEK_KEY_SUPERSEDED = 2 };
 struct stek_key {
     unsigned char name[STEK_NAME_SIZE];
     unsigned char aes_key[STEK_AES_SIZE];
-    unsigned char hmac_key[STEK_HMAC_SIZE];
     uint32_t key_size; /* bytes used of aes_key and of hmac_key: 32 or 16 */
     uint32_t flags;    /* STEK_KEY_ANY_NAME: tickets are not bound to a server
                           name. STEK_KEY_SUPERSEDED: not the current key, only
@@ -75,6 +74,7 @@ struct stek_key {
     int64_t not_before;
     int64_t not_after;
     int64_t decrypt_until;
+    unsigned char hmac_key[STEK_HMAC_SIZE]; /* last: callback.c writes behind its copy */
 };
 
 /*
@@ -94,7 +94,7 @@ struct stek_now {
 struct stekc_table;
 
 /* Changes with the layout of a table or of struct stek_key. */
-enum { STEK_TABLE_LAYOUT = 4 };
+enum { STEK_TABLE_LAYOUT = 5 };
 
 /* Who reads a table: this process alone, or its forked children too. */
 enum stek_sharing { STEK_PRIVATE, STEK_INHERITED };

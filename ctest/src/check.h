@@ -33,7 +33,7 @@ static inline struct stek_key test_key(uint64_t number, int64_t not_before, int6
     struct stek_key key;
     unsigned char *byte = (unsigned char *)&key;
 
-    for (size_t i = 0; i < offsetof(struct stek_key, key_size); i++) {
+    for (size_t i = 0; i < sizeof key; i++) {
         number = number * UINT64_C(6364136223846793005) + 1442695040888963407;
         byte[i] = (unsigned char)(number >> 56);
     }

@@ -30,16 +30,6 @@ _Static_assert(offsetof(struct keyed, behind) ==
                    offsetof(struct stek_key, hmac_key) + STEK_HMAC_SIZE,
                "the room is behind the HMAC key");
 
-/* One call of the callback. */
-struct ticket {
-    SSL *ssl;
-    unsigned char *name, *iv; /* written if it encrypts */
-    EVP_CIPHER_CTX *cipher;
-    struct stekc_mac mac;
-    int encrypt; /* a ticket is issued; else one was offered */
-    int asked;   /* a KeyStore, for its key */
-};
-
 /* The server name that a client sent, in lower case, kept with its connection for
    one ticket of one handshake. */
 struct kept_name {
@@ -238,7 +228,7 @@ static unsigned char *mac_key_of(struct keyed *keyed)
 
 /* make_mac_key turns the HMAC key of keyed, in its place, into the MAC key for the
    ticket, and writes its size to *size. */
-static int make_mac_key(const struct stekc_binding *binding, const struct ticket *ticket,
+static int make_mac_key(const struct stekc_binding *binding, const struct stekc_ticket *ticket,
                         struct keyed *keyed, size_t *size)
 {
     unsigned char *tag = mac_key_of(keyed) + keyed->key.key_size, *name = tag + 1;
@@ -279,15 +269,15 @@ static int set_up_evp_mac(const struct stekc_binding *binding, EVP_MAC_CTX *mac,
     return ossl.EVP_MAC_init(mac, key, size, params) == 1;
 }
 
-static int set_up_mac(const struct stekc_binding *binding, struct stekc_mac mac,
+static int set_up_mac(const struct stekc_binding *binding, const struct stekc_ticket *ticket,
                       const unsigned char *key, size_t size)
 {
-    if (mac.hmac == NULL)
-        return set_up_evp_mac(binding, mac.evp, key, size);
-    return ossl.HMAC_Init_ex(mac.hmac, key, (int)size, binding->sha256, NULL) == 1;
+    if (ticket->hmac == NULL)
+        return set_up_evp_mac(binding, ticket->mac, key, size);
+    return ossl.HMAC_Init_ex(ticket->hmac, key, (int)size, binding->sha256, NULL) == 1;
 }
 
-static int set_up_cipher(const struct stekc_binding *binding, const struct ticket *ticket,
+static int set_up_cipher(const struct stekc_binding *binding, const struct stekc_ticket *ticket,
                          const struct stek_key *key)
 {
     const EVP_CIPHER *aes = key->key_size == STEK_AES_SIZE ? binding->aes256 : binding->aes128;
@@ -301,7 +291,7 @@ static int set_up_cipher(const struct stekc_binding *binding, const struct ticke
    none afterwards. It returns STEK_CURRENT, STEK_NO_KEY if it cannot be told what name
    the ticket belongs to, or STEK_FAILED. The MAC is last: its key was written in small
    parts, and is read in large ones. */
-static enum stek_state set_up(const struct stekc_binding *binding, const struct ticket *ticket,
+static enum stek_state set_up(const struct stekc_binding *binding, const struct stekc_ticket *ticket,
                               struct keyed *keyed)
 {
     size_t size;
@@ -309,7 +299,7 @@ static enum stek_state set_up(const struct stekc_binding *binding, const struct 
     if (!make_mac_key(binding, ticket, keyed, &size))
         return STEK_NO_KEY;
     if (!set_up_cipher(binding, ticket, &keyed->key) ||
-        !set_up_mac(binding, ticket->mac, mac_key_of(keyed), size))
+        !set_up_mac(binding, ticket, mac_key_of(keyed), size))
         return STEK_FAILED;
     return STEK_CURRENT;
 }
@@ -339,7 +329,7 @@ static enum stek_state asked_key(const struct stekc_store *store, const struct s
     return stekc_key_state(key, *now);
 }
 
-static enum stek_state current_key(const struct stekc_binding *binding, struct ticket *ticket,
+static enum stek_state current_key(const struct stekc_binding *binding, struct stekc_ticket *ticket,
                                    struct stek_key *out)
 {
     const struct stekc_store *store = binding->store;
@@ -363,7 +353,7 @@ static enum stek_state current_key(const struct stekc_binding *binding, struct t
 }
 
 /* ask_named writes to *now when the answer came, if there is a key. */
-static enum stek_state ask_named(const struct stekc_binding *binding, struct ticket *ticket,
+static enum stek_state ask_named(const struct stekc_binding *binding, struct stekc_ticket *ticket,
                                  struct stek_now *now, struct stek_key *out)
 {
     const struct stekc_store *store = binding->store;
@@ -426,7 +416,7 @@ static int could_encrypt(const struct stekc_binding *binding, enum stek_state st
 /* forget_errors empties OpenSSL's queue of what would fail the handshake later: a
    failure that does not fail it, and whatever a KeyStore left, which may use OpenSSL,
    too. Nothing of others is lost: libssl begins with an empty queue. */
-static void forget_errors(const struct ticket *ticket, enum stek_state state,
+static void forget_errors(const struct stekc_ticket *ticket, enum stek_state state,
                           enum stek_verdict verdict)
 {
     if (ticket->asked ? ossl.ERR_peek_error() != 0
@@ -435,7 +425,7 @@ static void forget_errors(const struct ticket *ticket, enum stek_state state,
 }
 
 static enum stek_state encrypt_under(const struct stekc_binding *binding,
-                                     const struct ticket *ticket, struct keyed *keyed)
+                                     const struct stekc_ticket *ticket, struct keyed *keyed)
 {
     memcpy(ticket->name, keyed->key.name, STEK_NAME_SIZE);
     if (!stekc_iv(binding, ticket->iv))
@@ -444,7 +434,7 @@ static enum stek_state encrypt_under(const struct stekc_binding *binding,
 }
 
 /* burn issues a ticket that nobody can ever decrypt. */
-static int burn(const struct stekc_binding *binding, const struct ticket *ticket,
+static int burn(const struct stekc_binding *binding, const struct stekc_ticket *ticket,
                 struct keyed *keyed)
 {
     struct stek_key *key = &keyed->key;
@@ -458,7 +448,7 @@ static int burn(const struct stekc_binding *binding, const struct ticket *ticket
            encrypt_under(binding, ticket, keyed) == STEK_CURRENT;
 }
 
-static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct ticket *ticket)
+static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct stekc_ticket *ticket)
 {
     struct keyed keyed;
     struct stekc_facts facts = {
@@ -513,7 +503,7 @@ static enum stek_counter counter_of(enum stek_state state, enum stek_verdict ver
 
 /* decrypt_with goes on from what the table said: facts->state, and a key at *now if
    there is one. */
-static enum stek_verdict decrypt_with(const struct stekc_binding *binding, struct ticket *ticket,
+static enum stek_verdict decrypt_with(const struct stekc_binding *binding, struct stekc_ticket *ticket,
                                       struct stekc_facts *facts, struct stek_now *now,
                                       struct keyed *keyed)
 {
@@ -539,7 +529,7 @@ static enum stek_verdict decrypt_with(const struct stekc_binding *binding, struc
     return verdict;
 }
 
-static enum stek_verdict on_decrypt(const struct stekc_binding *binding, struct ticket *ticket)
+static enum stek_verdict on_decrypt(const struct stekc_binding *binding, struct stekc_ticket *ticket)
 {
     struct stekc_table *table = binding->store->table;
     struct stek_now now; /* written if there is a key */
@@ -559,12 +549,9 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, struct 
     return verdict;
 }
 
-int stekc_callback(const struct stekc_binding *binding, SSL *ssl, unsigned char *name,
-                   unsigned char *iv, EVP_CIPHER_CTX *cipher, struct stekc_mac mac, int encrypt)
+int stekc_callback(const struct stekc_binding *binding, struct stekc_ticket *ticket)
 {
-    struct ticket ticket = {ssl, name, iv, cipher, mac, encrypt, 0};
-
-    return encrypt ? on_encrypt(binding, &ticket) : on_decrypt(binding, &ticket);
+    return ticket->encrypt ? on_encrypt(binding, ticket) : on_decrypt(binding, ticket);
 }
 
 /* ---- the authentication time in a ticket ---- */

@@ -43,18 +43,19 @@ struct stekc_binding {
     EVP_MD *sha256;
 };
 
-/* The MAC context of either callback; the other is NULL. */
-struct stekc_mac {
-    HMAC_CTX *hmac;
-    EVP_MAC_CTX *evp;
+/* One call of OpenSSL's ticket callback, see SSL_CTX_set_tlsext_ticket_key_cb(3). */
+struct stekc_ticket {
+    SSL *ssl;
+    unsigned char *name, *iv; /* written if it encrypts */
+    EVP_CIPHER_CTX *cipher;
+    HMAC_CTX *hmac;   /* or NULL, */
+    EVP_MAC_CTX *mac; /* and this: the MAC context of either callback */
+    int encrypt;      /* a ticket is issued; else one was offered */
+    int asked;        /* 0; set if a KeyStore is asked for its key */
 };
 
-/*
- * stekc_callback answers OpenSSL's ticket callback for binding, see
- * SSL_CTX_set_tlsext_ticket_key_cb(3). Any thread.
- */
-int stekc_callback(const struct stekc_binding *binding, SSL *ssl, unsigned char *name,
-                   unsigned char *iv, EVP_CIPHER_CTX *cipher, struct stekc_mac mac, int encrypt);
+/* stekc_callback answers that call for binding. Any thread. */
+int stekc_callback(const struct stekc_binding *binding, struct stekc_ticket *ticket);
 
 /* stekc_random fills out with random bytes of the binding's library context, and
    stekc_iv a fresh initialisation vector. Return 0 if OpenSSL has none. Any

@@ -13,32 +13,31 @@ static struct stekc_binding binding;
 static int call_with(int evp, unsigned char *name, int encrypt)
 {
     unsigned char iv[STEK_IV_SIZE] = {0};
-    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-    struct stekc_mac mac = {NULL, NULL};
+    struct stekc_ticket ticket = {ssl, name, iv, EVP_CIPHER_CTX_new(), NULL, NULL, encrypt, 0};
     int verdict;
 
-    CHECK(cipher != NULL);
+    CHECK(ticket.cipher != NULL);
 #if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
     if (evp) {
         EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 
-        mac.evp = EVP_MAC_CTX_new(hmac);
-        CHECK(mac.evp != NULL);
+        ticket.mac = EVP_MAC_CTX_new(hmac);
+        CHECK(ticket.mac != NULL);
         EVP_MAC_free(hmac);
     }
 #else
     (void)evp; /* there is one kind */
 #endif
-    if (mac.evp == NULL) {
-        mac.hmac = HMAC_CTX_new();
-        CHECK(mac.hmac != NULL);
+    if (ticket.mac == NULL) {
+        ticket.hmac = HMAC_CTX_new();
+        CHECK(ticket.hmac != NULL);
     }
-    verdict = stekc_callback(&binding, ssl, name, iv, cipher, mac, encrypt);
-    HMAC_CTX_free(mac.hmac);
+    verdict = stekc_callback(&binding, &ticket);
+    HMAC_CTX_free(ticket.hmac);
 #if OPENSSL_VERSION_NUMBER >= OSSL_3_0_0
-    EVP_MAC_CTX_free(mac.evp);
+    EVP_MAC_CTX_free(ticket.mac);
 #endif
-    EVP_CIPHER_CTX_free(cipher);
+    EVP_CIPHER_CTX_free(ticket.cipher);
     return verdict;
 }
 

@@ -72,30 +72,9 @@ static int serves(const struct stekc_binding *binding, const struct stekc_store 
            same_text(binding->name_group, options->name_group);
 }
 
-/* fetch gets the algorithms once, so that no handshake has to. */
-static int fetch(struct stekc_binding *binding)
-{
-    if (ossl.EVP_CIPHER_fetch == NULL) {
-        binding->aes128 = (EVP_CIPHER *)ossl.EVP_aes_128_cbc();
-        binding->aes256 = (EVP_CIPHER *)ossl.EVP_aes_256_cbc();
-        binding->sha256 = (EVP_MD *)ossl.EVP_sha256();
-    } else {
-        OSSL_LIB_CTX *context = binding->library_context;
-
-        binding->aes128 = ossl.EVP_CIPHER_fetch(context, "AES-128-CBC", binding->properties);
-        binding->aes256 = ossl.EVP_CIPHER_fetch(context, "AES-256-CBC", binding->properties);
-        binding->sha256 = ossl.EVP_MD_fetch(context, "SHA2-256", binding->properties);
-    }
-    return binding->aes128 != NULL && binding->aes256 != NULL && binding->sha256 != NULL;
-}
-
 static void clear_binding(struct stekc_binding *binding)
 {
-    if (ossl.EVP_CIPHER_free != NULL) {
-        ossl.EVP_CIPHER_free(binding->aes128);
-        ossl.EVP_CIPHER_free(binding->aes256);
-        ossl.EVP_MD_free(binding->sha256);
-    }
+    stekc_algorithms_free(&binding->algorithms);
     free(binding->properties);
     free(binding->name_group);
     memset(binding, 0, sizeof *binding);
@@ -115,13 +94,10 @@ static enum stekc_result fill_binding(struct stekc_binding *binding, struct stek
     if (options->name_group != NULL &&
         (binding->name_group = copy_text(options->name_group)) == NULL)
         return STEKC_ERR_MEMORY;
-    ossl.ERR_set_mark();
-    if (!fetch(binding)) {
-        ossl.ERR_pop_to_mark();
-        return STEKC_ERR_FETCH;
-    }
-    ossl.ERR_clear_last_mark();
-    return STEKC_OK;
+    return stekc_algorithms_get(&binding->algorithms, binding->library_context,
+                                binding->properties)
+               ? STEKC_OK
+               : STEKC_ERR_FETCH;
 }
 
 /* bind_store finds or makes the binding of store with options. */

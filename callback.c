@@ -274,17 +274,24 @@ static int set_up_mac(const struct stekc_binding *binding, const struct stekc_ti
 {
     if (ticket->hmac == NULL)
         return set_up_evp_mac(binding, ticket->mac, key, size);
-    return ossl.HMAC_Init_ex(ticket->hmac, key, (int)size, binding->sha256, NULL) == 1;
+    return ossl.HMAC_Init_ex(ticket->hmac, key, (int)size, binding->algorithms.sha256, NULL) == 1;
 }
 
 static int set_up_cipher(const struct stekc_binding *binding, const struct stekc_ticket *ticket,
                          const struct stek_key *key)
 {
-    const EVP_CIPHER *aes = key->key_size == STEK_AES_SIZE ? binding->aes256 : binding->aes128;
+    const struct stekc_algorithms *all = &binding->algorithms;
+    const struct stekc_cipher *aes = key->key_size == STEK_AES_SIZE ? &all->aes256 : &all->aes128;
+    const EVP_CIPHER *cipher = aes->cipher;
 
+    if (aes->made != NULL) {
+        if (ossl.EVP_CIPHER_CTX_copy(ticket->cipher, aes->made) != 1)
+            return 0;
+        cipher = NULL; /* that of the context */
+    }
     if (ticket->encrypt)
-        return ossl.EVP_EncryptInit_ex(ticket->cipher, aes, NULL, key->aes_key, ticket->iv) == 1;
-    return ossl.EVP_DecryptInit_ex(ticket->cipher, aes, NULL, key->aes_key, ticket->iv) == 1;
+        return ossl.EVP_EncryptInit_ex(ticket->cipher, cipher, NULL, key->aes_key, ticket->iv) == 1;
+    return ossl.EVP_DecryptInit_ex(ticket->cipher, cipher, NULL, key->aes_key, ticket->iv) == 1;
 }
 
 /* set_up sets up both contexts for the ticket under the key in keyed, whose HMAC key is

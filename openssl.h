@@ -22,6 +22,7 @@
 #define OSSL_3_0_0 0x30000000UL
 #define OSSL_3_0_6 0x30000060UL
 #define OSSL_3_2_0 0x30200000UL
+#define OSSL_3_5_0 0x30500000UL
 #define OSSL_5_0_0 0x50000000UL
 #define OSSL_IF_ANY 0xffffffffUL /* builds without deprecated functions lack it */
 
@@ -52,6 +53,9 @@
     X(SSL_set_ex_data, OSSL_1_1_1, "server name of a connection")                        \
     X(SSL_get_ex_data, OSSL_1_1_1, "server name of a connection")                        \
     X(CRYPTO_get_ex_new_index, OSSL_1_1_1, "ex_data")                                    \
+    X(EVP_CIPHER_CTX_new, OSSL_1_1_1, "cipher set-up")                                   \
+    X(EVP_CIPHER_CTX_free, OSSL_1_1_1, "cipher set-up")                                  \
+    X(EVP_CIPHER_CTX_copy, OSSL_1_1_1, "cipher set-up")                                  \
     X(EVP_EncryptInit_ex, OSSL_1_1_1, "cipher set-up")                                   \
     X(EVP_DecryptInit_ex, OSSL_1_1_1, "cipher set-up")                                   \
     X(EVP_aes_128_cbc, OSSL_1_1_1, "cipher where none can be fetched")                   \
@@ -69,7 +73,6 @@
     X(ERR_peek_error, OSSL_1_1_1, "no error of a KeyStore left behind")                  \
     X(ERR_set_mark, OSSL_1_1_1, "error queue as found")                                  \
     X(ERR_pop_to_mark, OSSL_1_1_1, "error queue as found")                               \
-    X(ERR_clear_last_mark, OSSL_1_1_1, "takes a mark back")                              \
     X(OpenSSL_version, OSSL_1_1_1, "tells OpenSSL from its forks")
 
 /* Names that headers older than 3.2, or built without deprecated ones, lack. */
@@ -143,5 +146,8 @@ enum stekc_ossl_result stekc_ossl_bind(const void *ctx, char *detail, size_t siz
 
 /* stekc_ossl_sends_malformed: TLS 1.3 and verdict 0 at encryption break the handshake. */
 int stekc_ossl_sends_malformed(void);
+
+/* stekc_ossl_copies_faster: to copy a cipher context costs less than to make one. */
+int stekc_ossl_copies_faster(void);
 
 #endif

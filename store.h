@@ -24,6 +24,26 @@ void stekc_store_release(struct stekc_store *store);
 int stekc_store_closed(const struct stekc_store *store);
 int stekc_store_inherited(const struct stekc_store *store);
 
+/* A cipher, and a context for it that has all but a key and is to be copied; NULL where
+   a copy costs more than a new one. */
+struct stekc_cipher {
+    EVP_CIPHER *cipher;
+    EVP_CIPHER_CTX *made;
+};
+
+/* What tickets are encrypted and authenticated with; algorithms.c. */
+struct stekc_algorithms {
+    struct stekc_cipher aes128, aes256;
+    EVP_MD *sha256;
+};
+
+/* stekc_algorithms_get looks them up in a library context; properties may be NULL, as
+   for EVP_CIPHER_fetch(3). Returns 0 if one is not to be had, and no error is left in
+   OpenSSL's queue. stekc_algorithms_free gives them back. */
+int stekc_algorithms_get(struct stekc_algorithms *out, OSSL_LIB_CTX *context,
+                         const char *properties);
+void stekc_algorithms_free(struct stekc_algorithms *algorithms);
+
 /*
  * A binding is one store with one set of options, and what the callback needs
  * to serve them. It has a trampoline of its own, so that the callback knows it
@@ -38,9 +58,7 @@ struct stekc_binding {
     OSSL_LIB_CTX *library_context;
     char *properties;
     char *name_group;
-    EVP_CIPHER *aes128;
-    EVP_CIPHER *aes256;
-    EVP_MD *sha256;
+    struct stekc_algorithms algorithms;
 };
 
 /* One call of OpenSSL's ticket callback, see SSL_CTX_set_tlsext_ticket_key_cb(3). */

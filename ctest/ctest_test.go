@@ -13,7 +13,7 @@ import (
 )
 
 // cFiles are the C files of the root package.
-var cFiles = []string{"callback.c", "iv.c", "clock.c", "table.c", "tablemap.c", "store.c", "attach.c", "openssl.c", "process.c"}
+var cFiles = []string{"callback.c", "iv.c", "clock.c", "table.c", "tablemap.c", "store.c", "attach.c", "algorithms.c", "openssl.c", "process.c"}
 
 var strict = []string{"-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g"}
 

@@ -20,6 +20,7 @@ enum peer {
     PEER_EMPTY,    /* a callback that knows no key */
     PEER_STEK,     /* stek by the HMAC_CTX callback */
     PEER_STEK_EVP, /* stek by the EVP_MAC_CTX callback */
+    PEER_STEK_NO_STAMP, /* as PEER_STEK, with a policy that writes no stamp into tickets */
     PEERS
 };
 

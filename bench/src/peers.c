@@ -7,7 +7,7 @@
 #include <openssl/rand.h>
 
 const char *const peer_names[PEERS] = {"built-in keys", "man page", "keyed anew", "floor",
-                                       "empty callback", "stek", "stek, EVP"};
+                                       "empty callback", "stek", "stek, EVP", "stek, no stamp"};
 
 /* ---- static keys ---- */
 
@@ -156,9 +156,9 @@ void bench_publish(size_t keys)
 }
 
 /* attach_stek: where there is no EVP callback, stek's other one is measured twice. */
-static void attach_stek(SSL_CTX *ctx, int kind)
+static void attach_stek(SSL_CTX *ctx, int kind, int policy)
 {
-    struct stekc_options options = {.kind = kind, .auth_age_cap = INT64_C(86400000000000)};
+    struct stekc_options options = {.policy = policy, .kind = kind, .auth_age_cap = INT64_C(86400000000000)};
     struct stekc_report report;
 
     CHECK(stekc_attach(ctx, bench_store(), &options, &report) == STEKC_OK);
@@ -184,10 +184,14 @@ void peer_attach(SSL_CTX *ctx, enum peer peer)
         SSL_CTX_set_tlsext_ticket_key_cb(ctx, empty_callback);
         break;
     case PEER_STEK:
-        attach_stek(ctx, STEK_KIND_HMAC);
+        attach_stek(ctx, STEK_KIND_HMAC, STEK_POLICY_CAPPED);
         break;
     case PEER_STEK_EVP:
-        attach_stek(ctx, OPENSSL_VERSION_NUMBER >= OSSL_3_0_0 ? STEK_KIND_EVP : STEK_KIND_HMAC);
+        attach_stek(ctx, OPENSSL_VERSION_NUMBER >= OSSL_3_0_0 ? STEK_KIND_EVP : STEK_KIND_HMAC,
+                    STEK_POLICY_CAPPED);
+        break;
+    case PEER_STEK_NO_STAMP:
+        attach_stek(ctx, STEK_KIND_HMAC, STEK_POLICY_AGE);
         break;
     default:
         break;
@@ -206,6 +210,7 @@ void peer_key_name(SSL_CTX *ctx, enum peer peer, unsigned char name[STEK_NAME_SI
         break;
     case PEER_STEK:
     case PEER_STEK_EVP:
+    case PEER_STEK_NO_STAMP:
         CHECK(stekc_table_current(stekc_store_table(bench_store()),
                                   stekc_table_now(stekc_store_table(bench_store())), &key) == STEK_CURRENT);
         memcpy(name, key.name, STEK_NAME_SIZE);

@@ -167,8 +167,9 @@ static void close_issuer(struct issuer *issuer)
 
 void measure_issue(int round)
 {
-    static const enum peer peers[] = {PEER_BUILT_IN, PEER_MAN_PAGE, PEER_FLOOR, PEER_STEK, PEER_STEK_EVP};
-    enum { ALL = 5, CHUNKS = 30, TICKETS = 50 };
+    static const enum peer peers[] = {PEER_BUILT_IN, PEER_MAN_PAGE, PEER_KEYED, PEER_FLOOR,
+                                      PEER_STEK,     PEER_STEK_EVP, PEER_STEK_NO_STAMP};
+    enum { ALL = sizeof peers / sizeof peers[0], CHUNKS = 30, TICKETS = 50 };
     struct issuer issuer[ALL] = {0};
     double busy[ALL] = {0};
 

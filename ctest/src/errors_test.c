@@ -255,7 +255,7 @@ int main(void)
     RUN(what_a_keystore_leaves_is_gone);
     RUN(what_a_keystore_leaves_is_gone_if_the_handshake_fails);
 
-    test_binding_free(&binding);
+    stekc_algorithms_free(&binding.algorithms);
     SSL_free(ssl);
     SSL_CTX_free(ctx);
     stekc_store_close(published);

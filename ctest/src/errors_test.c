@@ -136,6 +136,57 @@ static void fails_with(int encrypt)
     binding.soft = 0;
 }
 
+static int failing_copy(EVP_CIPHER_CTX *out, const EVP_CIPHER_CTX *in)
+{
+    (void)out;
+    (void)in;
+    return leave_an_error();
+}
+
+static void encrypt_zeros(unsigned char out[32], const EVP_CIPHER_CTX *from, const EVP_CIPHER *cipher)
+{
+    static const unsigned char zeros[16], key[32] = "a key of 32 bytes, for AES-256.", iv[16] = "a vector";
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int size = 0, rest = 0;
+
+    CHECK(ctx != NULL && (from == NULL || EVP_CIPHER_CTX_copy(ctx, from) == 1));
+    CHECK(EVP_EncryptInit_ex(ctx, cipher, NULL, key, iv) == 1);
+    CHECK(EVP_EncryptUpdate(ctx, out, &size, zeros, sizeof zeros) == 1);
+    CHECK(EVP_EncryptFinal_ex(ctx, out + size, &rest) == 1 && size + rest == 32); /* padded */
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+static void a_copied_context_encrypts_as_a_new_one(void)
+{
+    const struct stekc_cipher *aes = &binding.algorithms.aes256;
+    unsigned char copied[32], made[32];
+
+    encrypt_zeros(made, NULL, aes->cipher);
+    encrypt_zeros(copied, aes->made, aes->made != NULL ? NULL : aes->cipher);
+    CHECK(memcmp(copied, made, sizeof made) == 0);
+}
+
+/* A provider's contexts need not be such that they can be copied. */
+static void ciphers_that_cannot_be_copied_serve(void)
+{
+    struct stekc_ossl whole = stekc_ossl;
+    struct stekc_algorithms usual = binding.algorithms;
+
+    stekc_ossl.EVP_CIPHER_CTX_copy = failing_copy;
+    CHECK(stekc_algorithms_get(&binding.algorithms, NULL, NULL));
+    CHECK(ERR_peek_error() == 0);
+    CHECK(binding.algorithms.aes128.made == NULL && binding.algorithms.aes256.made == NULL);
+    success_leaves_none();
+    stekc_algorithms_free(&binding.algorithms);
+    binding.algorithms = usual;
+    CHECK((usual.aes256.made != NULL) == stekc_ossl_copies_faster());
+    if (usual.aes256.made != NULL) {
+        fails_with(1);
+        fails_with(0);
+    }
+    stekc_ossl = whole;
+}
+
 static int failing_random(unsigned char *out, int size)
 {
     (void)out;
@@ -250,6 +301,8 @@ int main(void)
     binding = test_binding(published);
     RUN(failure_leaves_one_if_it_fails_the_handshake);
     RUN(success_leaves_none);
+    RUN(a_copied_context_encrypts_as_a_new_one);
+    RUN(ciphers_that_cannot_be_copied_serve);
     RUN(stamp_that_fails_leaves_one_if_it_fails_the_handshake);
     binding.store = asked;
     RUN(what_a_keystore_leaves_is_gone);

@@ -4,22 +4,24 @@
  */
 #include "store.h"
 
-/* make sets up a context for cipher that is to be copied. Its key is none: it lets
-   OpenSSL remember sizes that it otherwise asks the provider for, for every ticket.
-   NULL if the provider's contexts cannot be copied. */
-static EVP_CIPHER_CTX *make(const EVP_CIPHER *cipher)
+/* blank_of makes a context for cipher that is to be copied, so that OpenSSL does not ask
+   the provider for its sizes again for every ticket. NULL if the provider's contexts
+   cannot be copied, or an engine took the cipher over, of whose contexts nothing is
+   known. */
+static EVP_CIPHER_CTX *blank_of(const EVP_CIPHER *cipher)
 {
     static const unsigned char zeros[STEK_AES_SIZE];
-    EVP_CIPHER_CTX *made = ossl.EVP_CIPHER_CTX_new(), *copy = ossl.EVP_CIPHER_CTX_new();
+    EVP_CIPHER_CTX *blank = ossl.EVP_CIPHER_CTX_new(), *copy = ossl.EVP_CIPHER_CTX_new();
 
-    if (made == NULL || copy == NULL ||
-        ossl.EVP_EncryptInit_ex(made, cipher, NULL, zeros, zeros) != 1 ||
-        ossl.EVP_CIPHER_CTX_copy(copy, made) != 1) {
-        ossl.EVP_CIPHER_CTX_free(made);
-        made = NULL;
+    if (blank == NULL || copy == NULL ||
+        ossl.EVP_EncryptInit_ex(blank, cipher, NULL, zeros, zeros) != 1 ||
+        ossl.EVP_CIPHER_CTX_get0_cipher(blank) != cipher ||
+        ossl.EVP_CIPHER_CTX_copy(copy, blank) != 1) {
+        ossl.EVP_CIPHER_CTX_free(blank);
+        blank = NULL;
     }
     ossl.EVP_CIPHER_CTX_free(copy);
-    return made;
+    return blank;
 }
 
 static int get_cipher(struct stekc_cipher *out, OSSL_LIB_CTX *context, const char *name,
@@ -27,7 +29,7 @@ static int get_cipher(struct stekc_cipher *out, OSSL_LIB_CTX *context, const cha
 {
     out->cipher = ossl.EVP_CIPHER_fetch(context, name, properties);
     if (out->cipher != NULL && stekc_ossl_copies_faster())
-        out->made = make(out->cipher);
+        out->blank = blank_of(out->cipher);
     return out->cipher != NULL;
 }
 
@@ -55,7 +57,7 @@ int stekc_algorithms_get(struct stekc_algorithms *out, OSSL_LIB_CTX *context,
 
 static void free_cipher(struct stekc_cipher *cipher)
 {
-    ossl.EVP_CIPHER_CTX_free(cipher->made);
+    ossl.EVP_CIPHER_CTX_free(cipher->blank);
     ossl.EVP_CIPHER_free(cipher->cipher);
 }
 

@@ -14,6 +14,7 @@ extern void stekgo_store_released(uintptr_t handle);
 import "C"
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -405,13 +406,15 @@ func validateCopy(k Key, aes, hmac []byte) error {
 	return k.Validate()
 }
 
-// copySecret copies all of secret, which is not longer than to.
+// copySecret copies all of secret, which is not longer than to. One of 32 bytes goes
+// through registers, without a call.
 func copySecret(to *[32]byte, secret []byte) {
-	if len(secret) == len(to) {
-		whole := [32]byte(secret) // without a call
-		*to = whole
-	} else {
+	if len(secret) != len(to) {
 		copy(to[:], secret)
+		return
+	}
+	for i := 0; i < len(to); i += 8 {
+		binary.NativeEndian.PutUint64(to[i:], binary.NativeEndian.Uint64(secret[i:]))
 	}
 }
 
@@ -429,10 +432,11 @@ func nanoseconds(t time.Time, open int64) C.int64_t {
 	if t.IsZero() {
 		return C.int64_t(open)
 	}
-	return inRange(t)
+	return closest(t)
 }
 
-func inRange(t time.Time) C.int64_t {
+// closest is nanoseconds of a time that is not the zero time.
+func closest(t time.Time) C.int64_t {
 	const limit = math.MaxInt64 / int64(time.Second)
 	switch seconds := t.Unix(); {
 	case seconds >= limit:

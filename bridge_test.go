@@ -1,6 +1,8 @@
 package stek
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/go-stek/stek/backend/memory"
 	"github.com/go-stek/stek/internal/ssltest"
+	"github.com/go-stek/stek/ticketkey"
 )
 
 // eachCallback runs test for both kinds of callback and both TLS versions, on a
@@ -387,6 +390,28 @@ func TestTicketResumesUnderItsServerNameAlone(t *testing.T) {
 		nameless := ssltest.Connect(p.server, p.client, ssltest.Options{})
 		require.Equal(t, []string{"New", "New", "New", "New", "Reused"}, words(newest(nameless)))
 	})
+}
+
+// What is authenticated is the ticket up to its MAC (RFC 5077 section 4), under the HMAC
+// key and, behind it, a byte and the name that the ticket is bound to.
+func TestMACKeyOfATicketEndsWithItsName(t *testing.T) {
+	const mac = sha256.Size
+	for _, size := range []int{ticketkey.HMACSize, ticketkey.ImportedSize} {
+		for bound, option := range map[string][]AttachOption{
+			"na.example": nil, // as the client of a pair calls it
+			"gsite":      {WithNameGroup("site")},
+		} {
+			eachCallback(t, func(t *testing.T, p pair) {
+				key := randomKey(t)
+				key.AESKey, key.HMACKey = randomSecret(t, size), randomSecret(t, size)
+				p.attach(openStore(t, newListed(t, false, key)), option...)
+				ticket := p.newSession().Ticket()
+				h := hmac.New(sha256.New, append(slices.Clone(key.HMACKey.Bytes()), bound...))
+				h.Write(ticket[:len(ticket)-mac])
+				require.Equal(t, h.Sum(nil), ticket[len(ticket)-mac:])
+			})
+		}
+	}
 }
 
 // Moving from keys shared with other software to keys of one's own.

@@ -284,8 +284,8 @@ static int set_up_cipher(const struct stekc_binding *binding, const struct stekc
     const struct stekc_cipher *aes = key->key_size == STEK_AES_SIZE ? &all->aes256 : &all->aes128;
     const EVP_CIPHER *cipher = aes->cipher;
 
-    if (aes->made != NULL) {
-        if (ossl.EVP_CIPHER_CTX_copy(ticket->cipher, aes->made) != 1)
+    if (aes->blank != NULL) {
+        if (ossl.EVP_CIPHER_CTX_copy(ticket->cipher, aes->blank) != 1)
             return 0;
         cipher = NULL; /* that of the context */
     }
@@ -295,7 +295,7 @@ static int set_up_cipher(const struct stekc_binding *binding, const struct stekc
 }
 
 /* set_up sets up both contexts for the ticket under the key in keyed, whose HMAC key is
-   none afterwards. It returns STEK_CURRENT, STEK_NO_KEY if it cannot be told what name
+   a MAC key afterwards. It returns STEK_CURRENT, STEK_NO_KEY if it cannot be told what name
    the ticket belongs to, or STEK_FAILED. The MAC is last: its key was written in small
    parts, and is read in large ones. */
 static enum stek_state set_up(const struct stekc_binding *binding, const struct stekc_ticket *ticket,

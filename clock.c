@@ -69,8 +69,9 @@ struct tick {
 };
 
 /* last_tick asks one clock, and the other one if that has moved since this thread
-   asked last: what sets the wall clock moves the monotonic one to the instant of that.
-   The monotonic one is first: a tick between both is not taken for the tick before. */
+   asked last: what sets the wall clock moves the monotonic one to the instant of that,
+   if the system's clock source is finer than a tick; else it shows a tick later. The
+   monotonic one is first: a tick between both is not taken for the tick before. */
 static struct tick last_tick(void)
 {
     static _Thread_local struct tick last;

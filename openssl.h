@@ -53,9 +53,10 @@
     X(SSL_set_ex_data, OSSL_1_1_1, "server name of a connection")                        \
     X(SSL_get_ex_data, OSSL_1_1_1, "server name of a connection")                        \
     X(CRYPTO_get_ex_new_index, OSSL_1_1_1, "ex_data")                                    \
-    X(EVP_CIPHER_CTX_new, OSSL_1_1_1, "cipher set-up")                                   \
-    X(EVP_CIPHER_CTX_free, OSSL_1_1_1, "cipher set-up")                                  \
-    X(EVP_CIPHER_CTX_copy, OSSL_1_1_1, "cipher set-up")                                  \
+    X(EVP_CIPHER_CTX_new, OSSL_1_1_1, "a cipher context to be copied")                   \
+    X(EVP_CIPHER_CTX_free, OSSL_1_1_1, "a cipher context to be copied")                  \
+    X(EVP_CIPHER_CTX_copy, OSSL_1_1_1, "cipher set-up by a copy")                        \
+    X(EVP_CIPHER_CTX_get0_cipher, OSSL_3_0_0, "tells that no engine took it over")       \
     X(EVP_EncryptInit_ex, OSSL_1_1_1, "cipher set-up")                                   \
     X(EVP_DecryptInit_ex, OSSL_1_1_1, "cipher set-up")                                   \
     X(EVP_aes_128_cbc, OSSL_1_1_1, "cipher where none can be fetched")                   \
@@ -92,6 +93,7 @@ enum { OSSL_PARAM_UTF8_STRING = 4 };
 #define OSSL_MAC_PARAM_PROPERTIES "properties"
 EVP_CIPHER *EVP_CIPHER_fetch(OSSL_LIB_CTX *, const char *, const char *);
 void EVP_CIPHER_free(EVP_CIPHER *);
+const EVP_CIPHER *EVP_CIPHER_CTX_get0_cipher(const EVP_CIPHER_CTX *);
 EVP_MD *EVP_MD_fetch(OSSL_LIB_CTX *, const char *, const char *);
 void EVP_MD_free(EVP_MD *);
 int EVP_MAC_init(EVP_MAC_CTX *, const unsigned char *, size_t, const OSSL_PARAM[]);

@@ -24,11 +24,11 @@ void stekc_store_release(struct stekc_store *store);
 int stekc_store_closed(const struct stekc_store *store);
 int stekc_store_inherited(const struct stekc_store *store);
 
-/* A cipher, and a context for it that has all but a key and is to be copied; NULL where
-   a copy costs more than a new one. */
+/* A cipher, and a context for it with a key of zeros, which is copied and gets another
+   key before it encrypts anything; NULL where a copy costs more than a new context. */
 struct stekc_cipher {
     EVP_CIPHER *cipher;
-    EVP_CIPHER_CTX *made;
+    EVP_CIPHER_CTX *blank;
 };
 
 /* What tickets are encrypted and authenticated with; algorithms.c. */
@@ -66,8 +66,8 @@ struct stekc_ticket {
     SSL *ssl;
     unsigned char *name, *iv; /* written if it encrypts */
     EVP_CIPHER_CTX *cipher;
-    HMAC_CTX *hmac;   /* or NULL, */
-    EVP_MAC_CTX *mac; /* and this: the MAC context of either callback */
+    HMAC_CTX *hmac; /* of one callback, */
+    EVP_MAC_CTX *mac; /* or of the other; one of both is NULL */
     int encrypt;      /* a ticket is issued; else one was offered */
     int asked;        /* 0; set if a KeyStore is asked for its key */
 };

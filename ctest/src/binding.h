@@ -17,4 +17,12 @@ static inline struct stekc_binding test_binding(struct stekc_store *store)
     return binding;
 }
 
+/* always_copy lets bindings that are made from now on copy cipher contexts, where this
+   OpenSSL can at all. */
+static inline void always_copy(void)
+{
+    if (stekc_ossl.version >= OSSL_3_0_0)
+        stekc_ossl.version = OSSL_3_5_0;
+}
+
 #endif

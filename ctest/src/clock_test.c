@@ -134,8 +134,9 @@ static void near_an_edge_time_is_exact(void)
 static void sleep_is_time_that_passes(void)
 {
     struct stekc_table *table = new_table();
-    struct stek_now now;
+    struct stek_now now = stekc_table_now(table);
 
+    CHECK(by_the_tick(now.low, wall()) && by_hand.boots == 0);
     sleep_for(hour);
     now = stekc_table_now(table);
     CHECK(now.low == now.high && now.low == wall() && by_hand.boots == 1);

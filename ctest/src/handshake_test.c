@@ -4,7 +4,7 @@
  * also looks for leaks.
  */
 #include "../../store.h"
-#include "check.h"
+#include "binding.h"
 #include "handshake.h"
 
 #include <pthread.h>
@@ -341,6 +341,9 @@ int main(void)
     RUN(child_frees_what_it_inherited);
     RUN(cleared_connection_forgets_its_name);
     RUN(bindings_run_out_with_an_error);
+    RUN(threads_resume_during_rotation);
+    always_copy();
+    RUN(resumes_until_the_key_is_gone);
     RUN(threads_resume_during_rotation);
     return 0;
 }

@@ -28,10 +28,15 @@ static void check_size(size_t size)
     free(out);
 }
 
-int main(void)
+static void names_of_every_size_are_lowered(void)
 {
     copy_lower(NULL, NULL, 0); /* a client that sends no name */
     for (size_t size = 1; size <= STEK_GROUP_MAX; size++)
         check_size(size);
+}
+
+int main(void)
+{
+    RUN(names_of_every_size_are_lowered);
     return 0;
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-stek/stek/internal/agent"
 )
@@ -119,11 +120,6 @@ func (s *tlsServer) round(ctx context.Context, round int, stek string, wanted fu
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, ours.end()) }()
-	variants := []*serverProcess{own, ours}
-	if round%2 == 1 {
-		slices.Reverse(variants)
-	}
-
 	add := func(measure string, p *serverProcess, round int, value float64) {
 		if wanted(measure) {
 			samples = append(samples, Sample{measure, p.variant, round, value})
@@ -136,21 +132,20 @@ func (s *tlsServer) round(ctx context.Context, round int, stek string, wanted fu
 			continue
 		}
 		for turn := range loadTurns { // each is a round of these measures
-			for _, p := range variants {
-				came, err := p.resume(ctx, r.version, ours)
-				if err != nil {
-					return nil, fmt.Errorf("%s, %s: %w", r.measure, p.variant, err)
-				}
-				add(r.measure, p, round*loadTurns+turn, came.perBusySecond())
-				add(r.wrk, p, round*loadTurns+turn, came.perSecond())
+			came, err := resume(ctx, r.version, own, ours)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", r.measure, err)
 			}
-			slices.Reverse(variants) // who was last is first
+			for p, l := range came {
+				add(r.measure, p, round*loadTurns+turn, l.perBusySecond())
+				add(r.wrk, p, round*loadTurns+turn, l.perSecond())
+			}
 		}
 	}
 	if !ofProcesses {
 		return samples, nil
 	}
-	for _, p := range variants {
+	for _, p := range []*serverProcess{own, ours} {
 		memory, threads, err := p.cost()
 		if err != nil {
 			return nil, err
@@ -161,42 +156,46 @@ func (s *tlsServer) round(ctx context.Context, round int, stek string, wanted fu
 	return samples, nil
 }
 
-// resume has clients come to p and returns what their resumed connections came
-// to. It is an error if p is ours and the tickets do not bear a key of its stek,
-// or if p is not and they do.
-func (p *serverProcess) resume(ctx context.Context, version uint16, ours *serverProcess) (load, error) {
+// resume has clients come to both servers, at the same time, so that whatever else the
+// machine does falls on both, and returns what their resumed connections came to. It is
+// an error if tickets of ours do not bear a key of its stek, or those of own do.
+func resume(ctx context.Context, version uint16, own, ours *serverProcess) (map[*serverProcess]load, error) {
 	before, err := ours.table(ctx)
 	if err != nil {
-		return load{}, err
+		return nil, err
 	}
-	came, err := p.load(ctx, version)
-	if err != nil {
-		return load{}, err
-	}
-	key, err := keyOfTickets(p.addr[version], version)
-	if err != nil {
-		return load{}, err
+	var ofOwn, ofOurs load
+	var ownErr, oursErr error
+	var group sync.WaitGroup
+	group.Go(func() { ofOwn, ownErr = own.load(ctx, version) })
+	group.Go(func() { ofOurs, oursErr = ours.load(ctx, version) })
+	group.Wait()
+	if err := errors.Join(ownErr, oursErr); err != nil {
+		return nil, err
 	}
 	after, err := ours.table(ctx)
 	if err != nil {
-		return load{}, err
+		return nil, err
 	}
-	if loaded := p.haveLoaded(preloadName); loaded != (p == ours) {
-		return load{}, fmt.Errorf("%s is loaded: %t", preloadName, loaded)
-	}
-	isOurs := slices.ContainsFunc(after.Keys, func(k agent.KeyStatus) bool { return k.Name == key })
+	// A handshake of each client may be unfinished when wrk ends.
 	accepted := after.Counts.Accepted - before.Counts.Accepted
-	// A handshake of each client may be unfinished when wrk ends, and then counts
-	// in the next turn.
-	switch {
-	case p == ours && !isOurs:
-		return load{}, fmt.Errorf("tickets bear the key %s, which is not stek's", key)
-	case p == ours && accepted < came.resumed:
-		return load{}, fmt.Errorf("stek counts %d tickets accepted, of %d connections resumed", accepted, came.resumed)
-	case p != ours && (isOurs || accepted > loadClients):
-		return load{}, fmt.Errorf("tickets bear the key %s, and stek accepted %d: they should be the server's own", key, accepted)
+	if accepted < ofOurs.resumed || accepted > ofOurs.resumed+2*loadClients {
+		return nil, fmt.Errorf("stek counts %d tickets accepted, of %d connections resumed", accepted, ofOurs.resumed)
 	}
-	return came, nil
+	for _, p := range []*serverProcess{own, ours} {
+		key, err := keyOfTickets(p.addr[version], version)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.variant, err)
+		}
+		isOurs := slices.ContainsFunc(after.Keys, func(k agent.KeyStatus) bool { return k.Name == key })
+		if isOurs != (p == ours) {
+			return nil, fmt.Errorf("%s: tickets bear the key %s: one of stek's: %t", p.variant, key, isOurs)
+		}
+		if loaded := p.haveLoaded(preloadName); loaded != (p == ours) {
+			return nil, fmt.Errorf("%s: %s is loaded: %t", p.variant, preloadName, loaded)
+		}
+	}
+	return map[*serverProcess]load{own: ofOwn, ours: ofOurs}, nil
 }
 
 // load has clients come to p, and counts its processor time.

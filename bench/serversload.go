@@ -12,12 +12,11 @@ import (
 	"github.com/go-stek/stek/internal/containers/visit"
 )
 
-// The load of one variant in one round: as many turns as there may be slow phases
-// of the machine, which then fall on both variants.
+// The load of both variants in one round.
 const (
-	loadClients = 16
+	loadClients = 16 // of each
 	loadTurns   = 4
-	loadSeconds = 1  // of a turn; wrk takes whole ones
+	loadSeconds = 2  // of a turn; wrk takes whole ones
 	loadRuns    = 10 // of a turn at most, on a machine so busy that clients come only once
 )
 

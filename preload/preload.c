@@ -250,7 +250,9 @@ struct ssl_st *SSL_new(struct ssl_ctx_st *ctx)
     const struct next *next = next_for_context(ctx);
     struct mark *mark = mark_of(next, ctx);
 
-    if (mark != NULL && !atomic_exchange(&mark->looked_at, 1)) {
+    /* The first look costs most connections less than an exchange. */
+    if (mark != NULL && !atomic_load_explicit(&mark->looked_at, memory_order_relaxed) &&
+        !atomic_exchange(&mark->looked_at, 1)) {
         int saved = errno;
 
         look_at(next, ctx);

@@ -66,7 +66,7 @@ struct stekc_ticket {
     SSL *ssl;
     unsigned char *name, *iv; /* written if it encrypts */
     EVP_CIPHER_CTX *cipher;
-    HMAC_CTX *hmac; /* of one callback, */
+    HMAC_CTX *hmac;   /* of one callback, */
     EVP_MAC_CTX *mac; /* or of the other; one of both is NULL */
     int encrypt;      /* a ticket is issued; else one was offered */
     int asked;        /* 0; set if a KeyStore is asked for its key */

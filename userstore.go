@@ -98,8 +98,8 @@ var sumSeeds = func() (seeds [keyWords]uint64) {
 var _ = [1]struct{}{}[1-keyWords%2] // an odd number, see sumOf
 
 // sumOf is the sum of a key, as C has it: products of pairs of words, as NH has them
-// (RFC 4418 section 5.2.2), folded, and that of the last word. hash/maphash takes twice as long, and this is on
-// the way of a ticket (docs/performance.md).
+// (RFC 4418 section 5.2.2), folded, and that of the last word. hash/maphash is slower,
+// and this is on the way of a ticket (docs/performance.md).
 func sumOf(key *[keyWords]uint64) uint64 {
 	const last = keyWords - 1
 	sum := key[last] * (sumSeeds[last] | 1)

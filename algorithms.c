@@ -4,6 +4,8 @@
  */
 #include "store.h"
 
+#include <string.h>
+
 /* blank_of makes a context for cipher that is to be copied, so that OpenSSL does not ask
    the provider for its sizes again for every ticket. NULL if the provider's contexts
    cannot be copied, or an engine took the cipher over, of whose contexts nothing is
@@ -28,9 +30,33 @@ static int get_cipher(struct stekc_cipher *out, OSSL_LIB_CTX *context, const cha
                       const char *properties)
 {
     out->cipher = ossl.EVP_CIPHER_fetch(context, name, properties);
-    if (out->cipher != NULL && stekc_ossl_copies_faster())
+    if (out->cipher == NULL)
+        return 0;
+    if (stekc_ossl_copies_faster())
         out->blank = blank_of(out->cipher);
-    return out->cipher != NULL;
+    return 1;
+}
+
+static int is_of_default_provider(const EVP_CIPHER *cipher)
+{
+    const OSSL_PROVIDER *provider = ossl.EVP_CIPHER_get0_provider(cipher);
+
+    return provider != NULL && strcmp(ossl.OSSL_PROVIDER_get0_name(provider), "default") == 0;
+}
+
+/* use_method puts a copy of own, OpenSSL's method, in the place of the same cipher of its
+   default provider. The code behind both is the same, but the provider is asked for sizes
+   for every ticket. */
+static void use_method(struct stekc_cipher *aes, const EVP_CIPHER *own)
+{
+    EVP_CIPHER *method;
+
+    if (ossl.EVP_CIPHER_meth_dup == NULL || ossl.EVP_CIPHER_meth_free == NULL ||
+        (method = ossl.EVP_CIPHER_meth_dup(own)) == NULL)
+        return;
+    ossl.EVP_CIPHER_free(aes->cipher);
+    aes->cipher = method;
+    aes->is_method = 1;
 }
 
 int stekc_algorithms_get(struct stekc_algorithms *out, OSSL_LIB_CTX *context,
@@ -50,15 +76,26 @@ int stekc_algorithms_get(struct stekc_algorithms *out, OSSL_LIB_CTX *context,
     got = out->sha256 != NULL && get_cipher(&out->aes128, context, "AES-128-CBC", properties) &&
           get_cipher(&out->aes256, context, "AES-256-CBC", properties);
     ossl.ERR_pop_to_mark();
-    if (!got)
+    if (!got) {
         stekc_algorithms_free(out);
-    return got;
+        return 0;
+    }
+    out->chosen =
+        context != NULL || properties != NULL || !is_of_default_provider(out->aes256.cipher);
+    if (!out->chosen && !stekc_ossl_copies_faster()) {
+        use_method(&out->aes128, ossl.EVP_aes_128_cbc());
+        use_method(&out->aes256, ossl.EVP_aes_256_cbc());
+    }
+    return 1;
 }
 
 static void free_cipher(struct stekc_cipher *cipher)
 {
     ossl.EVP_CIPHER_CTX_free(cipher->blank);
-    ossl.EVP_CIPHER_free(cipher->cipher);
+    if (cipher->is_method)
+        ossl.EVP_CIPHER_meth_free(cipher->cipher);
+    else
+        ossl.EVP_CIPHER_free(cipher->cipher);
 }
 
 void stekc_algorithms_free(struct stekc_algorithms *algorithms)

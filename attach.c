@@ -279,9 +279,7 @@ static int register_kind(SSL_CTX *ctx, const struct stekc_binding *binding, int 
 {
     ptrdiff_t n = binding - bindings;
 
-    int fetched = binding->library_context != NULL || binding->properties != NULL;
-
-    if (kind == STEK_KIND_FASTEST && fetched)
+    if (kind == STEK_KIND_FASTEST && binding->algorithms.chosen)
         kind = STEK_KIND_EVP; /* HMAC_CTX is of no provider */
     if (kind != STEK_KIND_EVP && set_hmac_callback(ctx, hmac_trampolines[n])) {
         if (ossl.SSL_CTX_set_tlsext_ticket_key_evp_cb == NULL || set_evp_callback(ctx, NULL))

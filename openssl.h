@@ -23,6 +23,7 @@
 #define OSSL_3_0_6 0x30000060UL
 #define OSSL_3_2_0 0x30200000UL
 #define OSSL_3_5_0 0x30500000UL
+#define OSSL_4_0_0 0x40000000UL
 #define OSSL_5_0_0 0x50000000UL
 #define OSSL_IF_ANY 0xffffffffUL /* builds without deprecated functions lack it */
 
@@ -64,6 +65,10 @@
     X(EVP_sha256, OSSL_1_1_1, "digest where none can be fetched")                        \
     X(EVP_CIPHER_fetch, OSSL_3_0_0, "cipher bound to the caller's library context")      \
     X(EVP_CIPHER_free, OSSL_3_0_0, "fetched ciphers are counted")                        \
+    X(EVP_CIPHER_get0_provider, OSSL_3_0_0, "tells what other code a cipher may be")      \
+    X(OSSL_PROVIDER_get0_name, OSSL_3_0_0, "tells what other code a cipher may be")       \
+    X(EVP_CIPHER_meth_dup, OSSL_IF_ANY, "cipher whose sizes nobody is asked for")         \
+    X(EVP_CIPHER_meth_free, OSSL_IF_ANY, "cipher whose sizes nobody is asked for")        \
     X(EVP_MD_fetch, OSSL_3_0_0, "digest bound to the caller's library context")          \
     X(EVP_MD_free, OSSL_3_0_0, "fetched digests are counted")                            \
     X(EVP_MAC_init, OSSL_3_0_0, "MAC set-up, EVP callback")                              \
@@ -80,6 +85,7 @@
 #if OPENSSL_VERSION_NUMBER < OSSL_3_0_0
 typedef struct evp_mac_ctx_st EVP_MAC_CTX;
 typedef struct ossl_lib_ctx_st OSSL_LIB_CTX;
+typedef struct ossl_provider_st OSSL_PROVIDER;
 typedef struct {
     const char *key;
     unsigned int data_type;
@@ -94,6 +100,8 @@ enum { OSSL_PARAM_UTF8_STRING = 4 };
 EVP_CIPHER *EVP_CIPHER_fetch(OSSL_LIB_CTX *, const char *, const char *);
 void EVP_CIPHER_free(EVP_CIPHER *);
 const EVP_CIPHER *EVP_CIPHER_CTX_get0_cipher(const EVP_CIPHER_CTX *);
+const OSSL_PROVIDER *EVP_CIPHER_get0_provider(const EVP_CIPHER *);
+const char *OSSL_PROVIDER_get0_name(const OSSL_PROVIDER *);
 EVP_MD *EVP_MD_fetch(OSSL_LIB_CTX *, const char *, const char *);
 void EVP_MD_free(EVP_MD *);
 int EVP_MAC_init(EVP_MAC_CTX *, const unsigned char *, size_t, const OSSL_PARAM[]);
@@ -104,12 +112,17 @@ int SSL_CTX_set_tlsext_ticket_key_evp_cb(SSL_CTX *, int (*)(SSL *, unsigned char
 #define STEKC_DUP_PARAMETER void ** /* third parameter of CRYPTO_EX_dup */
 #include <openssl/core_names.h>
 #include <openssl/params.h>
+#include <openssl/provider.h>
 #endif
 #if OPENSSL_VERSION_NUMBER < OSSL_3_2_0
 int SSL_is_quic(const SSL *);
 #endif
 #ifdef OPENSSL_NO_DEPRECATED_3_0
 int HMAC_Init_ex(HMAC_CTX *, const void *, int, const EVP_MD *, ENGINE *);
+#endif
+#if OPENSSL_VERSION_NUMBER >= OSSL_4_0_0 || defined(OPENSSL_NO_DEPRECATED_3_0)
+EVP_CIPHER *EVP_CIPHER_meth_dup(const EVP_CIPHER *);
+void EVP_CIPHER_meth_free(EVP_CIPHER *);
 #endif
 
 /* SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, absent from builds without deprecated names. */

@@ -90,7 +90,7 @@ const (
 type Kind int
 
 const (
-	FastestKind Kind = iota // HMACKind, or EVPKind where there is no HMAC_CTX
+	FastestKind Kind = iota // HMACKind; EVPKind where there is none, or its ciphers are not of OpenSSL's default provider
 	HMACKind                // SSL_CTX_set_tlsext_ticket_key_cb, every version
 	EVPKind                 // SSL_CTX_set_tlsext_ticket_key_evp_cb, since 3.0
 )

@@ -29,12 +29,16 @@ int stekc_store_inherited(const struct stekc_store *store);
 struct stekc_cipher {
     EVP_CIPHER *cipher;
     EVP_CIPHER_CTX *blank;
+    int is_method; /* EVP_CIPHER_meth_dup(3) made it, and it is of no provider */
 };
 
 /* What tickets are encrypted and authenticated with; algorithms.c. */
 struct stekc_algorithms {
     struct stekc_cipher aes128, aes256;
     EVP_MD *sha256;
+    int chosen; /* by a library context, properties, or a configuration that has another
+                   provider than OpenSSL's default one, as for FIPS 140: nothing may go
+                   past that provider */
 };
 
 /* stekc_algorithms_get looks them up in a library context; properties may be NULL, as

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Numbers of OpenSSL's binary interface, in all versions. */
 enum { CTRL_SET_TICKET_KEY_CB = 72, EX_INDEX_SSL_CTX = 1 };
@@ -22,10 +23,18 @@ enum { CTRL_SET_TICKET_KEY_CB = 72, EX_INDEX_SSL_CTX = 1 };
 /* How long the authentication of a client is good for, in nanoseconds: a day. */
 #define AUTH_AGE_CAP (INT64_C(24) * 3600 * 1000000000)
 
+/* Where a context has its algorithms from, as SSL_CTX_new_ex was told; NULL if it was
+   not. */
+struct origin {
+    struct ossl_lib_ctx_st *library;
+    char *properties;
+};
+
 /* What a context of ours carries in its ex_data. */
 struct mark {
     atomic_int looked_at; /* its options, at its first connection */
     atomic_int callback_of_its_own; /* SSL_CTX_set_session_ticket_cb */
+    struct origin origin;
 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
@@ -81,14 +90,18 @@ static void give_up(const char *why)
 
 /* ---- contexts ---- */
 
-static void free_mark(void *context, void *mark, void *data, int index, long number,
+static void free_mark(void *context, void *given, void *data, int index, long number,
                       void *pointer)
 {
+    struct mark *mark = given;
+
     (void)context;
     (void)data;
     (void)index;
     (void)number;
     (void)pointer;
+    if (mark != NULL)
+        free(mark->origin.properties);
     free(mark);
 }
 
@@ -99,23 +112,22 @@ static struct mark *mark_of(const struct next *next, const struct ssl_ctx_st *ct
                : NULL;
 }
 
-/* attach registers the EVP callback where there is one: OpenSSL calls it even if
-   the server has set the other past us. */
-static enum stekc_result attach(const struct next *next, struct ssl_ctx_st *ctx, int policy,
+static enum stekc_result attach(struct ssl_ctx_st *ctx, int policy, const struct origin *origin,
                                 struct stekc_report *report)
 {
     struct stekc_options options = {
         .policy = policy,
-        .kind = next->SSL_CTX_set_tlsext_ticket_key_evp_cb != NULL ? STEK_KIND_EVP : STEK_KIND_HMAC,
         .soft = 1,
         .auth_age_cap = AUTH_AGE_CAP,
+        .library_context = origin->library,
+        .properties = origin->properties,
         .name_group = source_settings.name_group[0] != '\0' ? source_settings.name_group : NULL,
     };
 
     return stekc_attach(ctx, store, &options, report);
 }
 
-static int put_mark(const struct next *next, struct ssl_ctx_st *ctx)
+static int put_mark(const struct next *next, struct ssl_ctx_st *ctx, const struct origin *origin)
 {
     struct mark *mark;
 
@@ -123,7 +135,14 @@ static int put_mark(const struct next *next, struct ssl_ctx_st *ctx)
         mark_index = next->CRYPTO_get_ex_new_index(EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL,
                                                    (any_function *)free_mark);
     mark = mark_index >= 0 ? calloc(1, sizeof *mark) : NULL;
-    if (mark == NULL || next->SSL_CTX_set_ex_data(ctx, mark_index, mark) != 1) {
+    if (mark == NULL)
+        return 0;
+    mark->origin.library = origin->library;
+    if (origin->properties != NULL)
+        mark->origin.properties = strdup(origin->properties);
+    if ((origin->properties != NULL && mark->origin.properties == NULL) ||
+        next->SSL_CTX_set_ex_data(ctx, mark_index, mark) != 1) {
+        free(mark->origin.properties);
         free(mark);
         return 0;
     }
@@ -131,7 +150,7 @@ static int put_mark(const struct next *next, struct ssl_ctx_st *ctx)
 }
 
 /* serve attaches the table to a new context, or says why not. */
-static void serve(const struct next *next, struct ssl_ctx_st *ctx)
+static void serve(const struct next *next, struct ssl_ctx_st *ctx, const struct origin *origin)
 {
     struct stekc_report report;
     struct stekc_store *newest = source_store();
@@ -141,12 +160,12 @@ static void serve(const struct next *next, struct ssl_ctx_st *ctx)
         return;
     }
     atomic_store(&store, newest);
-    if (attach(next, ctx, STEK_POLICY_CAPPED, &report) != STEKC_OK) {
+    if (attach(ctx, STEK_POLICY_CAPPED, origin, &report) != STEKC_OK) {
         give_up(report.detail);
         return;
     }
     ours = next;
-    if (!put_mark(next, ctx)) {
+    if (!put_mark(next, ctx, origin)) {
         stekc_detach(ctx, &report);
         give_up("no memory for a context");
         return;
@@ -156,7 +175,7 @@ static void serve(const struct next *next, struct ssl_ctx_st *ctx)
 
 /* made is called with every context that libssl has made. */
 static struct ssl_ctx_st *made(const struct next *next, const struct ssl_method_st *method,
-                               struct ssl_ctx_st *ctx)
+                               const struct origin *origin, struct ssl_ctx_st *ctx)
 {
     int saved = errno;
     struct stekc_report report;
@@ -169,7 +188,7 @@ static struct ssl_ctx_st *made(const struct next *next, const struct ssl_method_
     if (prepared != STEKC_OK)
         give_up(report.detail);
     else if (mark_of(next, ctx) == NULL) /* SSL_CTX_new may call SSL_CTX_new_ex */
-        serve(next, ctx);
+        serve(next, ctx, origin);
     give_lock();
     errno = saved;
     return ctx;
@@ -229,19 +248,21 @@ struct ssl_ctx_st *SSL_CTX_new(const struct ssl_method_st *method)
 
     if (next == NULL)
         next = next_for_context(NULL);
-    return next != NULL && next->SSL_CTX_new != NULL ? made(next, method, next->SSL_CTX_new(method))
-                                                     : NULL;
+    return next != NULL && next->SSL_CTX_new != NULL
+               ? made(next, method, &(struct origin){NULL, NULL}, next->SSL_CTX_new(method))
+               : NULL;
 }
 
 struct ssl_ctx_st *SSL_CTX_new_ex(struct ossl_lib_ctx_st *library, const char *properties,
                                   const struct ssl_method_st *method)
 {
     const struct next *next = next_for_method(method);
+    struct origin origin = {library, (char *)properties};
 
     if (next == NULL)
         next = next_for_context(NULL);
     return next != NULL && next->SSL_CTX_new_ex != NULL
-               ? made(next, method, next->SSL_CTX_new_ex(library, properties, method))
+               ? made(next, method, &origin, next->SSL_CTX_new_ex(library, properties, method))
                : NULL;
 }
 
@@ -299,7 +320,7 @@ int SSL_CTX_set_session_ticket_cb(struct ssl_ctx_st *ctx, any_function *generate
         return 1;
     if (mark != NULL && !atomic_exchange(&mark->callback_of_its_own, 1)) {
         stekc_detach(ctx, &report);
-        if (attach(next, ctx, STEK_POLICY_CURRENT, &report) != STEKC_OK)
+        if (attach(ctx, STEK_POLICY_CURRENT, &mark->origin, &report) != STEKC_OK)
             source_say(report.detail);
     }
     return next != NULL && next->SSL_CTX_set_session_ticket_cb != NULL

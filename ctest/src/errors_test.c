@@ -144,18 +144,19 @@ static int failing_copy(EVP_CIPHER_CTX *out, const EVP_CIPHER_CTX *in)
 }
 
 /* encrypt_zeros fills out with the ciphertext of a block of zeros and the padding, and
-   checks that it can be decrypted. */
-static void encrypt_zeros(unsigned char out[32], const struct stekc_cipher *aes, int copies)
+   checks that it can be decrypted. The contexts are copies of blank, or new ones for
+   cipher. */
+static void encrypt_zeros(unsigned char out[32], const EVP_CIPHER *cipher,
+                          const EVP_CIPHER_CTX *blank)
 {
     static const unsigned char zeros[16], key[32] = "a key of 32 bytes, for AES-256.", iv[16] = "a vector";
     EVP_CIPHER_CTX *ctx[] = {EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_new()};
-    const EVP_CIPHER *cipher = copies ? NULL : aes->cipher;
     unsigned char plain[32];
     int size = 0, rest = 0;
 
     CHECK(ctx[0] != NULL && ctx[1] != NULL);
-    for (int i = 0; copies && i < 2; i++)
-        CHECK(EVP_CIPHER_CTX_copy(ctx[i], aes->blank) == 1);
+    for (int i = 0; blank != NULL && i < 2; i++)
+        CHECK(EVP_CIPHER_CTX_copy(ctx[i], blank) == 1);
     CHECK(EVP_EncryptInit_ex(ctx[0], cipher, NULL, key, iv) == 1);
     CHECK(EVP_EncryptUpdate(ctx[0], out, &size, zeros, sizeof zeros) == 1);
     CHECK(EVP_EncryptFinal_ex(ctx[0], out + size, &rest) == 1 && size + rest == 32);
@@ -176,10 +177,90 @@ static void a_copied_context_encrypts_as_a_new_one(void)
         CHECK((ciphers[i]->blank != NULL) == stekc_ossl_copies_faster());
         if (ciphers[i]->blank == NULL)
             continue;
-        encrypt_zeros(copied, ciphers[i], 1);
-        encrypt_zeros(fresh, ciphers[i], 0);
+        encrypt_zeros(copied, NULL, ciphers[i]->blank);
+        encrypt_zeros(fresh, ciphers[i]->cipher, NULL);
         CHECK(memcmp(copied, fresh, sizeof fresh) == 0);
     }
+}
+
+/* A method of OpenSSL's own is in use where there are providers and their contexts are
+   not copied. Tickets must be the same: other hosts have other versions. */
+static void a_method_encrypts_as_the_cipher_of_the_provider(void)
+{
+    const struct stekc_cipher *ciphers[] = {&binding.algorithms.aes128, &binding.algorithms.aes256};
+    int versions_with_one = stekc_ossl.version >= OSSL_3_0_0 && !stekc_ossl_copies_faster();
+    static const char *const names[] = {"AES-128-CBC", "AES-256-CBC"};
+    unsigned char ours[32], fetched[32];
+
+    for (int i = 0; i < 2; i++) {
+        EVP_CIPHER *cipher;
+
+        CHECK(ciphers[i]->is_method == versions_with_one);
+        if (!versions_with_one)
+            continue;
+        cipher = stekc_ossl.EVP_CIPHER_fetch(NULL, names[i], NULL);
+        CHECK(cipher != NULL && ciphers[i]->cipher != cipher);
+        encrypt_zeros(ours, ciphers[i]->cipher, NULL);
+        encrypt_zeros(fetched, cipher, NULL);
+        CHECK(memcmp(ours, fetched, sizeof fetched) == 0);
+        stekc_ossl.EVP_CIPHER_free(cipher);
+    }
+}
+
+static const char *other_name(const OSSL_PROVIDER *provider)
+{
+    (void)provider;
+    return "fips";
+}
+
+static EVP_CIPHER *no_method(const EVP_CIPHER *cipher)
+{
+    (void)cipher;
+    return NULL;
+}
+
+static void has_no_method(const char *properties)
+{
+    struct stekc_algorithms usual = binding.algorithms;
+
+    CHECK(stekc_algorithms_get(&binding.algorithms, NULL, properties));
+    CHECK(ERR_peek_error() == 0);
+    CHECK(!binding.algorithms.aes128.is_method && !binding.algorithms.aes256.is_method);
+    success_leaves_none();
+    stekc_algorithms_free(&binding.algorithms);
+    binding.algorithms = usual;
+}
+
+/* kind_of_callback attaches store to a new context with no kind given. */
+static int kind_of_callback(struct stekc_store *store)
+{
+    struct stekc_options options = {.auth_age_cap = 2}; /* another binding than that of main */
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    struct stekc_report report;
+
+    CHECK(ctx != NULL && stekc_attach(ctx, store, &options, &report) == STEKC_OK);
+    SSL_CTX_free(ctx);
+    return report.kind;
+}
+
+/* Whose cipher it is was chosen, by FIPS 140 perhaps: no method takes its place, and the
+   MAC is the provider's, too. */
+static void the_cipher_of_another_provider_stays(void)
+{
+    struct stekc_ossl whole = stekc_ossl;
+    int providers = stekc_ossl.version >= OSSL_3_0_0;
+
+    CHECK(kind_of_callback(binding.store) == STEK_KIND_HMAC);
+    has_no_method("provider=default");
+    stekc_ossl.OSSL_PROVIDER_get0_name = other_name;
+    has_no_method(NULL);
+    CHECK(kind_of_callback(binding.store) == (providers ? STEK_KIND_EVP : STEK_KIND_HMAC));
+    stekc_ossl = whole;
+    stekc_ossl.EVP_CIPHER_meth_dup = no_method;
+    has_no_method(NULL);
+    stekc_ossl.EVP_CIPHER_meth_dup = NULL;
+    has_no_method(NULL);
+    stekc_ossl = whole;
 }
 
 /* A provider's contexts need not be such that they can be copied. */
@@ -313,9 +394,15 @@ int main(void)
     ssl = SSL_new(ctx);
     CHECK(ssl != NULL);
 
-    always_copy();
     binding = test_binding(published);
     RUN(failure_leaves_one_if_it_fails_the_handshake);
+    RUN(success_leaves_none);
+    RUN(a_method_encrypts_as_the_cipher_of_the_provider);
+    RUN(the_cipher_of_another_provider_stays);
+    stekc_algorithms_free(&binding.algorithms);
+
+    always_copy();
+    binding = test_binding(published);
     RUN(success_leaves_none);
     RUN(a_copied_context_encrypts_as_a_new_one);
     RUN(ciphers_that_cannot_be_copied_serve);

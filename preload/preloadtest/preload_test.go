@@ -226,6 +226,13 @@ func TestServerKeepsDataOfItsOwnInItsTickets(t *testing.T) {
 	}
 }
 
+func TestServerHasItsAlgorithmsFromALibraryContext(t *testing.T) {
+	r := run(t, "library-context")
+	requireNoError(t, r)
+	words, _ := visits(t, r.stdout)
+	require.Equal(t, []string{"New", "Reused", "New", "Reused"}, words)
+}
+
 func TestForkedChildrenServeAndHandNoKeysOn(t *testing.T) {
 	for way, try := range map[string]func(*testing.T, ...string) result{"run": run, "bare": bare} {
 		t.Run(way, func(t *testing.T) {

@@ -121,16 +121,47 @@ static SSL_TICKET_RETURN check(SSL *ssl, SSL_SESSION *session, const unsigned ch
     return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
-static void data_of_its_own(void)
+static void data_of_its_own_on(SSL_CTX *server)
 {
-    SSL_CTX *server = new_server();
-
     CHECK(SSL_CTX_set_session_ticket_cb(server, NULL, NULL, NULL) == 1);
     CHECK(SSL_CTX_set_session_ticket_cb(server, generate, check, "data") == 1);
     two_visits(server);
     CHECK(generated > 0 && checked > 0);
     SSL_CTX_free(server);
 }
+
+static void data_of_its_own(void)
+{
+    data_of_its_own_on(new_server());
+}
+
+/* ---- a server with algorithms of its choice ---- */
+
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+/* library_context has its algorithms from a library context, and says by which
+   properties, in memory that is gone when the context is made. */
+static void library_context(void)
+{
+    OSSL_LIB_CTX *library = OSSL_LIB_CTX_new();
+    char properties[] = "provider=default";
+    SSL_CTX *server[2];
+
+    CHECK(library != NULL);
+    for (int i = 0; i < 2; i++)
+        server[i] = certified(SSL_CTX_new_ex(library, properties, TLS_server_method()));
+    memset(properties, 'x', sizeof properties - 1);
+    two_visits(server[0]);
+    SSL_CTX_free(server[0]);
+    data_of_its_own_on(server[1]);
+    OSSL_LIB_CTX_free(library);
+}
+#else
+static void library_context(void)
+{
+    serve(); /* there is none */
+    data_of_its_own();
+}
+#endif
 
 /* ---- forks and execs ---- */
 
@@ -461,6 +492,7 @@ int main(int argc, char **argv)
     DO("serve", serve())
     DO("callbacks", callbacks())
     DO("data-of-its-own", data_of_its_own())
+    DO("library-context", library_context())
     DO("forks", forks())
     DO("executes-itself", executes_itself(argv))
     DO("executes-itself-without-files", executes_itself_without_files(argv))

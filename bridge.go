@@ -376,8 +376,10 @@ func fillKey(out *C.struct_stek_key, k *Key, known *valid) error {
 	if len(aes) > len(out.aes_key) || len(hmac) > len(out.hmac_key) {
 		return k.Validate() // a secret that is too long for its place
 	}
-	*out = C.struct_stek_key{}
-	out.key_size = C.uint32_t(len(aes))
+	if len(aes) != len(out.aes_key) || len(hmac) != len(out.hmac_key) {
+		*out = C.struct_stek_key{} // they do not fill their places
+	}
+	out.key_size, out.flags, out.count_at = C.uint32_t(len(aes)), 0, 0
 	if k.AnyServerName {
 		out.flags = C.STEK_KEY_ANY_NAME
 	}
@@ -469,7 +471,11 @@ func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.in
 		}
 		err = fillKey(out, &key, &ks.user.valid)
 	}
-	return ks.answer(nil, err, ErrNoKeys)
+	if err != nil {
+		return ks.noAnswer(nil, err, ErrNoKeys)
+	}
+	ks.health.note(askCurrent, nil)
+	return C.STEK_ASK_FOUND
 }
 
 // stekgo_key_named fills out with the KeyStore's key called name, 16 bytes, and
@@ -481,37 +487,34 @@ func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key)
 	wanted := (*Name)(unsafe.Pointer(name))
 	defer ks.stopPanic(wanted, &result)
 	key, err := ks.user.store.KeyNamed(*wanted)
-	if err == nil {
-		if key.Name != *wanted {
-			err = fmt.Errorf("it answered with %v", key.Name)
-		} else {
-			err = fillKey(out, &key, &ks.user.valid)
-		}
+	if err == nil && key.Name != *wanted {
+		err = fmt.Errorf("it answered with %v", key.Name)
 	}
-	result = ks.answer(wanted, err, ErrNotFound)
-	if result == C.STEK_ASK_FOUND {
-		// Without an answer the key counts as current: it only is not renewed then.
-		current, err := ks.user.store.CurrentKey()
-		if err == nil && current.Name != *wanted {
-			out.flags |= C.STEK_KEY_SUPERSEDED
-		}
+	if err == nil {
+		err = fillKey(out, &key, &ks.user.valid)
+	}
+	if err != nil {
+		return ks.noAnswer(wanted, err, ErrNotFound)
+	}
+	ks.health.note(askNamed, nil)
+	result = C.STEK_ASK_FOUND
+	// Without an answer the key counts as current: it only is not renewed then.
+	if current, err := ks.user.store.CurrentKey(); err == nil && current.Name != *wanted {
+		out.flags |= C.STEK_KEY_SUPERSEDED
 	}
 	return result
 }
 
-// answer is what C is told if a question, for the key called name or, nil, for the
-// current one, ended with err: none if there is no such key. It notes how the
-// question went.
-func (ks *Keystore) answer(name *Name, err, none error) C.int {
-	if err != nil && !errors.Is(err, none) {
+// noAnswer is what C is told if a question, for the key called name or, nil, for the
+// current one, ended with err: none if there is no such key. It notes how the question
+// went.
+func (ks *Keystore) noAnswer(name *Name, err, none error) C.int {
+	if !errors.Is(err, none) {
 		ks.failed(name, err)
 		return C.STEK_ASK_ERROR
 	}
 	ks.health.note(question(name), nil)
-	if err != nil {
-		return C.STEK_ASK_NONE
-	}
-	return C.STEK_ASK_FOUND
+	return C.STEK_ASK_NONE
 }
 
 func question(name *Name) string {

@@ -39,9 +39,13 @@ func newHealth(logger *slog.Logger) *health {
 // note records the outcome of what is called name. Where all goes well it takes no
 // lock and reads no clock.
 func (h *health) note(name string, err error) {
-	if err == nil && !h.troubled.Load() {
-		return
+	if err != nil || h.troubled.Load() {
+		h.noteNews(name, err)
 	}
+}
+
+// noteNews is note where not all goes well, or went well before.
+func (h *health) noteNews(name string, err error) {
 	if !h.tell(name, err) {
 		return
 	}

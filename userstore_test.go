@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -414,6 +415,26 @@ func (p *panicsInCurrentKey) CurrentKey() (Key, error) {
 		panic("no current key")
 	}
 	return p.asked.CurrentKey()
+}
+
+// The memory that a key goes to has anything in it: C's stack.
+func TestFilledKeyHasNothingOfWhatWasThere(t *testing.T) {
+	ks := openStore(t, newAsked(t))
+	stage := ks.table.stage()
+	fresh, used := &stage[0], &stage[1]
+	words := func(i int) *[keyWords]uint64 { return (*[keyWords]uint64)(unsafe.Pointer(&stage[i])) }
+	for _, size := range []int{ticketkey.AESSize, ticketkey.ImportedSize} {
+		key := benchmarkKey()
+		key.AESKey = ticketkey.SecretOf(key.AESKey.Bytes()[:size])
+		key.HMACKey = ticketkey.SecretOf(key.HMACKey.Bytes()[:size])
+		*words(0) = [keyWords]uint64{}
+		for i := range words(1) {
+			words(1)[i] = ^uint64(0)
+		}
+		require.NoError(t, fillKey(fresh, &key, nil))
+		require.NoError(t, fillKey(used, &key, nil))
+		require.Equal(t, *words(0), *words(1))
+	}
 }
 
 // A key that is not the same in every bit is looked at again.

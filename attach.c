@@ -15,6 +15,7 @@
 struct attachment {
     struct stekc_binding *binding;
     struct attachment *earlier;
+    int kind; /* of the callback that was registered */
     int active;
 };
 
@@ -369,6 +370,7 @@ static enum stekc_result take(SSL_CTX *ctx, struct stekc_binding *binding, int k
         return fail(report, STEKC_ERR_OPENSSL,
                     also != NULL ? also : "OpenSSL took no ticket callback");
     }
+    at->kind = report->kind;
     before = held_before(&at->earlier, binding);
     if (before != NULL) {
         unbind(binding); /* at holds it: never the last */
@@ -451,6 +453,20 @@ enum stekc_result stekc_detach(void *ctx, struct stekc_report *report)
     enum stekc_result begun = begin(ctx, report);
     enum stekc_result result = begun == STEKC_OK ? detach_held(ctx, report) : begun;
 
+    end(ctx, begun);
+    return result;
+}
+
+enum stekc_result stekc_insist(void *ctx, struct stekc_report *report)
+{
+    enum stekc_result begun = begin(ctx, report);
+    struct attachment *at = begun == STEKC_OK ? active_attachment(ctx) : NULL;
+    enum stekc_result result = begun;
+
+    if (begun == STEKC_OK && at == NULL)
+        result = fail(report, STEKC_ERR_NOT_ATTACHED, "the SSL_CTX has no keystore");
+    else if (at != NULL && register_kind(ctx, at->binding, at->kind) == 0)
+        result = fail(report, STEKC_ERR_OPENSSL, "OpenSSL took no ticket callback");
     end(ctx, begun);
     return result;
 }

@@ -423,6 +423,10 @@ void stekc_survive_fork(void);
  */
 enum stekc_result stekc_prepare(void *ctx, struct stekc_report *report);
 
+/* stekc_insist registers the callback of ctx again, in case somebody has set another
+   one since stekc_attach, and changes nothing else. */
+enum stekc_result stekc_insist(void *ctx, struct stekc_report *report);
+
 /* stekc_inspect fills report->warnings for ctx and changes nothing. */
 enum stekc_result stekc_inspect(void *ctx, int64_t window_seconds,
                                 struct stekc_report *report);

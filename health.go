@@ -44,7 +44,7 @@ func (h *health) note(name string, err error) {
 	}
 }
 
-// noteNews is note where not all goes well, or went well before.
+// noteNews is note where something fails, or has failed.
 func (h *health) noteNews(name string, err error) {
 	if !h.tell(name, err) {
 		return

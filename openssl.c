@@ -279,7 +279,8 @@ int stekc_ossl_sends_malformed(void)
 }
 
 /* From 3.5 on a copied context knows the sizes of its key and vector, which a new one
-   asks the provider for. 3.0 asks each time; versions between were not measured. */
+   asks the provider for. 3.0 asks each time, unless the cipher is a method; versions
+   between were not measured. */
 int stekc_ossl_copies_faster(void)
 {
     return stekc_ossl.version >= OSSL_3_5_0;

@@ -25,7 +25,7 @@
 #define OSSL_3_5_0 0x30500000UL
 #define OSSL_4_0_0 0x40000000UL
 #define OSSL_5_0_0 0x50000000UL
-#define OSSL_IF_ANY 0xffffffffUL /* builds without deprecated functions lack it */
+#define OSSL_IF_ANY 0xffffffffUL /* 4.0, or builds without deprecated functions, lack it */
 
 /* The list: symbol, first version that must have it, why it is here. */
 #define STEKC_OSSL_SYMBOLS(X)                                                            \

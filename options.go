@@ -90,9 +90,12 @@ const (
 type Kind int
 
 const (
-	FastestKind Kind = iota // HMACKind; EVPKind where there is none, or its ciphers are not of OpenSSL's default provider
-	HMACKind                // SSL_CTX_set_tlsext_ticket_key_cb, every version
-	EVPKind                 // SSL_CTX_set_tlsext_ticket_key_evp_cb, since 3.0
+	// FastestKind is HMACKind. It is EVPKind with WithLibraryContext, where libcrypto
+	// has no HMAC_CTX, and where it takes its ciphers from another provider than
+	// OpenSSL's default one, as for FIPS 140.
+	FastestKind Kind = iota
+	HMACKind // SSL_CTX_set_tlsext_ticket_key_cb, every version
+	EVPKind  // SSL_CTX_set_tlsext_ticket_key_evp_cb, since 3.0
 )
 
 // Bounds of the authentication-age cap.

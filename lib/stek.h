@@ -153,8 +153,9 @@ typedef enum {
 
 /* Which of OpenSSL's callbacks is registered. */
 typedef enum {
-    STEK_CALLBACK_FASTEST = 0, /* the next, unless the ciphers of this OpenSSL are
-                                  not of its default provider, or there is none */
+    STEK_CALLBACK_FASTEST = 0, /* STEK_CALLBACK_HMAC; STEK_CALLBACK_EVP where there is
+                                  no HMAC_CTX, or libcrypto takes its ciphers from
+                                  another provider than the default one */
     STEK_CALLBACK_HMAC = 1, /* SSL_CTX_set_tlsext_ticket_key_cb */
     STEK_CALLBACK_EVP = 2   /* SSL_CTX_set_tlsext_ticket_key_evp_cb, OpenSSL 3 */
 } stek_callback;

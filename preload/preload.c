@@ -27,7 +27,7 @@ enum { CTRL_SET_TICKET_KEY_CB = 72, EX_INDEX_SSL_CTX = 1 };
    not. */
 struct origin {
     struct ossl_lib_ctx_st *library;
-    char *properties;
+    const char *properties;
 };
 
 /* What a context of ours carries in its ex_data. */
@@ -90,19 +90,22 @@ static void give_up(const char *why)
 
 /* ---- contexts ---- */
 
-static void free_mark(void *context, void *given, void *data, int index, long number,
+static void drop(struct mark *mark)
+{
+    if (mark != NULL)
+        free((char *)mark->origin.properties);
+    free(mark);
+}
+
+static void free_mark(void *context, void *mark, void *data, int index, long number,
                       void *pointer)
 {
-    struct mark *mark = given;
-
     (void)context;
     (void)data;
     (void)index;
     (void)number;
     (void)pointer;
-    if (mark != NULL)
-        free(mark->origin.properties);
-    free(mark);
+    drop(mark);
 }
 
 static struct mark *mark_of(const struct next *next, const struct ssl_ctx_st *ctx)
@@ -142,8 +145,7 @@ static int put_mark(const struct next *next, struct ssl_ctx_st *ctx, const struc
         mark->origin.properties = strdup(origin->properties);
     if ((origin->properties != NULL && mark->origin.properties == NULL) ||
         next->SSL_CTX_set_ex_data(ctx, mark_index, mark) != 1) {
-        free(mark->origin.properties);
-        free(mark);
+        drop(mark);
         return 0;
     }
     return 1;
@@ -207,13 +209,15 @@ static void switch_on(const struct next *next, struct ssl_ctx_st *ctx)
         source_say("this server's configuration has session tickets off: they are forced on");
 }
 
-/* look_at counts what in the configuration of ctx keeps tickets from being used,
-   once, at its first connection: then it is complete. */
+/* look_at sets our callback again, should the server have set one past us, and counts
+   what in the configuration of ctx keeps tickets from being used: once, at its first
+   connection, when it is complete. */
 static void look_at(const struct next *next, struct ssl_ctx_st *ctx)
 {
     struct stekc_report report;
 
     source_keep();
+    stekc_insist(ctx, &report);
     if (stekc_inspect(ctx, 0, &report) != STEKC_OK)
         return;
     if (report.warnings & STEKC_WARN_NO_TICKET) {
@@ -257,7 +261,7 @@ struct ssl_ctx_st *SSL_CTX_new_ex(struct ossl_lib_ctx_st *library, const char *p
                                   const struct ssl_method_st *method)
 {
     const struct next *next = next_for_method(method);
-    struct origin origin = {library, (char *)properties};
+    struct origin origin = {library, properties};
 
     if (next == NULL)
         next = next_for_context(NULL);

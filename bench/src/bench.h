@@ -14,8 +14,7 @@
 enum peer {
     PEER_BUILT_IN, /* OpenSSL's own keys, no callback */
     PEER_MAN_PAGE, /* static keys, as SSL_CTX_set_tlsext_ticket_key_cb(3) writes it, mended */
-    PEER_KEYED,    /* static keys set up anew, and nothing else: what no callback that keeps
-                      no contexts can go without */
+    PEER_KEYED,    /* static keys set up anew, of algorithms fetched once, and nothing else */
     PEER_FLOOR,    /* static pre-keyed contexts that are copied, an IV that costs nothing */
     PEER_EMPTY,    /* a callback that knows no key */
     PEER_STEK,     /* stek by the HMAC_CTX callback */

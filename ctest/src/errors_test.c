@@ -216,7 +216,14 @@ static const char *other_name(const OSSL_PROVIDER *provider)
 static EVP_CIPHER *no_method(const EVP_CIPHER *cipher)
 {
     (void)cipher;
+    leave_an_error();
     return NULL;
+}
+
+static const EVP_CIPHER *another_cipher(const EVP_CIPHER_CTX *ctx)
+{
+    (void)ctx;
+    return EVP_aes_256_cbc();
 }
 
 static void has_no_method(const char *properties)
@@ -244,7 +251,7 @@ static int kind_of_callback(struct stekc_store *store)
 }
 
 /* Whose cipher it is was chosen, by FIPS 140 perhaps: no method takes its place, and the
-   MAC is the provider's, too. */
+   MAC is of a provider, too. */
 static void the_cipher_of_another_provider_stays(void)
 {
     struct stekc_ossl whole = stekc_ossl;
@@ -259,6 +266,9 @@ static void the_cipher_of_another_provider_stays(void)
     stekc_ossl.EVP_CIPHER_meth_dup = no_method;
     has_no_method(NULL);
     stekc_ossl.EVP_CIPHER_meth_dup = NULL;
+    has_no_method(NULL);
+    stekc_ossl = whole;
+    stekc_ossl.EVP_CIPHER_CTX_get0_cipher = another_cipher; /* as 3.0.0 to 3.0.5 */
     has_no_method(NULL);
     stekc_ossl = whole;
 }

@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 var compileOnce = sync.OnceValue(func() error {
 	out, err := exec.Command("gcc", "-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
 		"-Wno-deprecated-declarations", "-o", filepath.Join(scratch, "host"), "src/host.c",
-		"-lssl", "-lcrypto", "-lpthread").CombinedOutput()
+		"-lssl", "-lcrypto", "-ldl", "-lpthread").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
@@ -226,11 +226,25 @@ func TestServerKeepsDataOfItsOwnInItsTickets(t *testing.T) {
 	}
 }
 
+// A callback that is set past the library, by a pointer from libssl's handle, before the
+// first connection is never called. That the HMAC_CTX callback is in use, which is the
+// faster, shows when it is taken away: tickets are under OpenSSL's own key then.
+func TestCallbackThatIsSetPastTheLibraryIsNeverCalled(t *testing.T) {
+	r := run(t, "callback-past-us")
+	requireNoError(t, r)
+	words, names := visits(t, r.stdout)
+	require.Equal(t, []string{"New", "Reused", "New", "Reused"}, words)
+	require.Equal(t, names[0], names[1])
+	require.NotEqual(t, names[1], names[2])
+}
+
 func TestServerHasItsAlgorithmsFromALibraryContext(t *testing.T) {
 	r := run(t, "library-context")
 	requireNoError(t, r)
-	words, _ := visits(t, r.stdout)
-	require.Equal(t, []string{"New", "Reused", "New", "Reused"}, words)
+	words, names := visits(t, r.stdout)
+	require.Equal(t, []string{"New", "Reused", "New", "Reused", "New", "Reused"}, words)
+	require.Equal(t, names[0], names[3], "it is the EVP callback")
+	require.Equal(t, names[0], names[5])
 }
 
 func TestForkedChildrenServeAndHandNoKeysOn(t *testing.T) {

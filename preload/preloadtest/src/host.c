@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "../../../ctest/src/handshake.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/hmac.h>
@@ -96,6 +97,34 @@ static void callbacks(void)
     SSL_CTX_free(server);
 }
 
+/* set_past_us sets a callback by a pointer from libssl's own handle, at which the
+   library does not stand. */
+static void set_past_us(SSL_CTX *server, void (*callback)(void))
+{
+    long (*control)(SSL_CTX *, int, void (*)(void));
+    void *symbol;
+    Dl_info libssl;
+
+    CHECK(dladdr((const void *)SSL_CTX_get_ssl_method(server), &libssl) != 0);
+    symbol = dlsym(dlopen(libssl.dli_fname, RTLD_LAZY | RTLD_NOLOAD), "SSL_CTX_callback_ctrl");
+    CHECK(symbol != NULL);
+    memcpy(&control, &symbol, sizeof symbol);
+    CHECK(control(server, SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, callback) == 1);
+}
+
+/* callback_past_us sets one before the first connection; then it takes one away. */
+static void callback_past_us(void)
+{
+    SSL_CTX *server = new_server();
+
+    set_past_us(server, (void (*)(void))hmac_callback);
+    two_visits(server);
+    CHECK(called == 0);
+    set_past_us(server, NULL);
+    two_visits(server);
+    SSL_CTX_free(server);
+}
+
 /* ---- a server with data of its own in its tickets ---- */
 
 static int generated, checked;
@@ -147,9 +176,15 @@ static void library_context(void)
     SSL_CTX *server[2];
 
     CHECK(library != NULL);
+    CHECK(EVP_set_default_properties(NULL, "provider=nobody") == 1);
     for (int i = 0; i < 2; i++)
-        server[i] = certified(SSL_CTX_new_ex(library, properties, TLS_server_method()));
+        server[i] = SSL_CTX_new_ex(library, properties, TLS_server_method());
     memset(properties, 'x', sizeof properties - 1);
+    CHECK(EVP_set_default_properties(NULL, "") == 1);
+    for (int i = 0; i < 2; i++)
+        certified(server[i]);
+    two_visits(server[0]);
+    set_past_us(server[0], NULL); /* the callback is the other one: nothing changes */
     two_visits(server[0]);
     SSL_CTX_free(server[0]);
     data_of_its_own_on(server[1]);
@@ -159,6 +194,7 @@ static void library_context(void)
 static void library_context(void)
 {
     serve(); /* there is none */
+    serve();
     data_of_its_own();
 }
 #endif
@@ -491,6 +527,7 @@ int main(int argc, char **argv)
     }
     DO("serve", serve())
     DO("callbacks", callbacks())
+    DO("callback-past-us", callback_past_us())
     DO("data-of-its-own", data_of_its_own())
     DO("library-context", library_context())
     DO("forks", forks())

@@ -94,8 +94,8 @@ const (
 	// has no HMAC_CTX, and where it takes its ciphers from another provider than
 	// OpenSSL's default one, as for FIPS 140.
 	FastestKind Kind = iota
-	HMACKind // SSL_CTX_set_tlsext_ticket_key_cb, every version
-	EVPKind  // SSL_CTX_set_tlsext_ticket_key_evp_cb, since 3.0
+	HMACKind         // SSL_CTX_set_tlsext_ticket_key_cb, every version
+	EVPKind          // SSL_CTX_set_tlsext_ticket_key_evp_cb, since 3.0
 )
 
 // Bounds of the authentication-age cap.

@@ -108,18 +108,20 @@ func (s *tlsServer) measures() []string {
 	return all
 }
 
-// round starts both variants, measures them and ends them.
-func (s *tlsServer) round(ctx context.Context, round int, stek string, wanted func(string) bool) (samples []Sample, err error) {
-	own, err := s.start(ctx, ownTickets)
-	if err != nil {
-		return nil, err
+// round starts both variants, measures them and ends them. Which is started first
+// alternates: it matters by a percent.
+func (s *tlsServer) round(ctx context.Context, round int, stek string, wanted func(string) bool) (samples []Sample, failed error) {
+	commands := map[string][]string{ownTickets: nil, underStek: {stek, "run", "--"}}
+	started := map[string]*serverProcess{}
+	for _, variant := range alternating(round, ownTickets, underStek) {
+		p, err := s.start(ctx, variant, commands[variant]...)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { failed = errors.Join(failed, p.end()) }()
+		started[variant] = p
 	}
-	defer func() { err = errors.Join(err, own.end()) }()
-	ours, err := s.start(ctx, underStek, stek, "run", "--")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, ours.end()) }()
+	own, ours := started[ownTickets], started[underStek]
 	add := func(measure string, p *serverProcess, round int, value float64) {
 		if wanted(measure) {
 			samples = append(samples, Sample{measure, p.variant, round, value})
@@ -156,6 +158,14 @@ func (s *tlsServer) round(ctx context.Context, round int, stek string, wanted fu
 	return samples, nil
 }
 
+// alternating is both, in another order each time.
+func alternating[T any](time int, a, b T) []T {
+	if time%2 == 0 {
+		return []T{a, b}
+	}
+	return []T{b, a}
+}
+
 // resume has clients come to both servers, at the same time, so that whatever else the
 // machine does falls on both, and returns what their resumed connections came to. It is
 // an error if tickets of ours do not bear a key of its stek, or those of own do.
@@ -169,8 +179,9 @@ func resume(ctx context.Context, version uint16, own, ours *serverProcess) (map[
 	var group sync.WaitGroup
 	group.Go(func() { ofOwn, ownErr = own.load(ctx, version) })
 	group.Go(func() { ofOurs, oursErr = ours.load(ctx, version) })
+	stop := exchangeProcessors([2]*serverProcess{own, ours})
 	group.Wait()
-	if err := errors.Join(ownErr, oursErr); err != nil {
+	if err := errors.Join(ownErr, oursErr, stop()); err != nil {
 		return nil, err
 	}
 	after, err := ours.table(ctx)
@@ -204,7 +215,7 @@ func (p *serverProcess) load(ctx context.Context, version uint16) (load, error) 
 	if err != nil {
 		return load{}, err
 	}
-	came, err := runLoad(ctx, p.addr[version], filepath.Join(p.folder, "counts.lua"))
+	came, err := runLoad(ctx, p.addr[version], filepath.Join(p.folder, "counts.lua"), &p.clients)
 	if err != nil {
 		return load{}, err
 	}

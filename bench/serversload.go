@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-stek/stek/internal/containers/visit"
@@ -46,10 +48,11 @@ func (l load) perSecond() float64 { return float64(l.resumed) / l.took.Seconds()
 
 // runLoad has clients connect to a server without a pause. It is an error if
 // more than the first connection of each client was a full handshake.
-func runLoad(ctx context.Context, addr, script string) (load, error) {
+// While clients come, *clients is the process of wrk.
+func runLoad(ctx context.Context, addr, script string, clients *atomic.Int64) (load, error) {
 	var all load
 	for range loadRuns {
-		one, err := runWrk(ctx, addr, script)
+		one, err := runWrk(ctx, addr, script, clients)
 		if err != nil {
 			return load{}, err
 		}
@@ -61,7 +64,7 @@ func runLoad(ctx context.Context, addr, script string) (load, error) {
 	return load{}, fmt.Errorf("only %d connections were resumed in %v", all.resumed, all.took)
 }
 
-func runWrk(ctx context.Context, addr, script string) (load, error) {
+func runWrk(ctx context.Context, addr, script string, clients *atomic.Int64) (load, error) {
 	cmd := exec.CommandContext(ctx, wrk.path,
 		"--threads", strconv.Itoa(min(runtime.NumCPU(), loadClients)),
 		"--connections", strconv.Itoa(loadClients),
@@ -71,7 +74,7 @@ func runWrk(ctx context.Context, addr, script string) (load, error) {
 		"--script", script,
 		"https://"+addr+"/")
 	cmd.Env = plainEnvironment()
-	output, err := cmd.CombinedOutput()
+	output, err := outputOf(cmd, clients)
 	if err != nil {
 		return load{}, fmt.Errorf("run wrk: %w\n%s", err, output)
 	}
@@ -86,6 +89,19 @@ func runWrk(ctx context.Context, addr, script string) (load, error) {
 			answers, full, failed, loadClients)
 	}
 	return load{resumed: answers - full, took: time.Duration(microseconds) * time.Microsecond}, nil
+}
+
+// outputOf is what a command prints, whose process is in *running until it ends.
+func outputOf(cmd *exec.Cmd, running *atomic.Int64) ([]byte, error) {
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	running.Store(int64(cmd.Process.Pid))
+	err := cmd.Wait()
+	running.Store(0)
+	return output.Bytes(), err
 }
 
 // keyOfTickets is the name of the key in front of the tickets of a server, which

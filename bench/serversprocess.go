@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -33,6 +34,7 @@ type serverProcess struct {
 	variant string
 	folder  string            // of its own
 	addr    map[uint16]string // by version of TLS
+	clients atomic.Int64      // the process of wrk while clients come, else 0
 
 	cmd     *exec.Cmd
 	printed bytes.Buffer // may be read once it has ended

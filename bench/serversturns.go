@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// exchangeTime is how long a server has its half of the processors.
+const exchangeTime = 50 * time.Millisecond
+
+// exchangeProcessors gives two servers and their clients a half of the processors each,
+// and exchanges the halves all the time: a processor can be slower than another for
+// seconds, as when its other hyper-thread is busy. The function that it returns ends
+// that, and gives all to both.
+func exchangeProcessors(servers [2]*serverProcess) (end func() error) {
+	n := runtime.NumCPU()
+	if n < 2 {
+		return func() error { return nil }
+	}
+	done, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- exchangeUntil(done, servers, [2]*unix.CPUSet{processors(0, n/2), processors(n/2, n)})
+	}()
+	return func() error {
+		close(done)
+		err := <-ended
+		for _, p := range servers {
+			err = errors.Join(err, p.runOn(processors(0, n)))
+		}
+		return err
+	}
+}
+
+// exchangeUntil exchanges halves until done is closed. Each server is moved first, to
+// either half, as often as the other: for a moment both are on the half that it goes to.
+func exchangeUntil(done <-chan struct{}, servers [2]*serverProcess, half [2]*unix.CPUSet) error {
+	ticker := time.NewTicker(exchangeTime)
+	defer ticker.Stop()
+	for i := 0; ; i++ {
+		for _, n := range alternating(i/2, 0, 1) {
+			if err := servers[n].runOn(half[(n+i)%2]); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-done:
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// processors are those from begin to the one before end.
+func processors(begin, end int) *unix.CPUSet {
+	var set unix.CPUSet
+	for cpu := begin; cpu < end; cpu++ {
+		set.Set(cpu)
+	}
+	return &set
+}
+
+// runOn lets every thread of a server and of its clients run on some processors alone.
+func (p *serverProcess) runOn(set *unix.CPUSet) error {
+	pids := p.processes()
+	if clients := p.clients.Load(); clients != 0 {
+		pids = append(pids, int(clients))
+	}
+	for _, pid := range pids {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+		for _, task := range tasks {
+			tid, err := strconv.Atoi(filepath.Base(task))
+			if err != nil {
+				return err
+			}
+			// It may have ended meanwhile.
+			if err := unix.SchedSetaffinity(tid, set); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("give %s, %s, its processors: %w", p.server.program.pkg, p.variant, err)
+			}
+		}
+	}
+	return nil
+}

@@ -424,7 +424,8 @@ void stekc_survive_fork(void);
 enum stekc_result stekc_prepare(void *ctx, struct stekc_report *report);
 
 /* stekc_insist registers the callback of ctx again, in case somebody has set another
-   one since stekc_attach, and changes nothing else. */
+   one since stekc_attach, and changes nothing else. Handshakes may run on ctx: it
+   writes what is there already, or what should be. */
 enum stekc_result stekc_insist(void *ctx, struct stekc_report *report);
 
 /* stekc_inspect fills report->warnings for ctx and changes nothing. */

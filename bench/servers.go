@@ -174,14 +174,17 @@ func resume(ctx context.Context, version uint16, own, ours *serverProcess) (map[
 	if err != nil {
 		return nil, err
 	}
+	endExchange, err := exchangeProcessors([2]*serverProcess{own, ours})
+	if err != nil {
+		return nil, err
+	}
 	var ofOwn, ofOurs load
 	var ownErr, oursErr error
 	var group sync.WaitGroup
 	group.Go(func() { ofOwn, ownErr = own.load(ctx, version) })
 	group.Go(func() { ofOurs, oursErr = ours.load(ctx, version) })
-	stop := exchangeProcessors([2]*serverProcess{own, ours})
 	group.Wait()
-	if err := errors.Join(ownErr, oursErr, stop()); err != nil {
+	if err := errors.Join(ownErr, oursErr, endExchange()); err != nil {
 		return nil, err
 	}
 	after, err := ours.table(ctx)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -18,23 +17,27 @@ const exchangeTime = 50 * time.Millisecond
 // and exchanges the halves all the time: a processor can be slower than another for
 // seconds, as when its other hyper-thread is busy. The function that it returns ends
 // that, and gives all to both.
-func exchangeProcessors(servers [2]*serverProcess) (end func() error) {
-	n := runtime.NumCPU()
+func exchangeProcessors(servers [2]*serverProcess) (end func() error, err error) {
+	var all unix.CPUSet // that this process may use
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return nil, fmt.Errorf("find processors: %w", err)
+	}
+	half, n := [2]*unix.CPUSet{{}, {}}, all.Count()
 	if n < 2 {
-		return func() error { return nil }
+		return func() error { return nil }, nil
+	}
+	for cpu, seen := 0, 0; seen < n; cpu++ {
+		if all.IsSet(cpu) {
+			half[seen*2/n].Set(cpu)
+			seen++
+		}
 	}
 	done, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		ended <- exchangeUntil(done, servers, [2]*unix.CPUSet{processors(0, n/2), processors(n/2, n)})
-	}()
+	go func() { ended <- exchangeUntil(done, servers, half) }()
 	return func() error {
 		close(done)
-		err := <-ended
-		for _, p := range servers {
-			err = errors.Join(err, p.runOn(processors(0, n)))
-		}
-		return err
-	}
+		return errors.Join(<-ended, servers[0].runOn(&all), servers[1].runOn(&all))
+	}, nil
 }
 
 // exchangeUntil exchanges halves until done is closed. Each server is moved first, to
@@ -54,15 +57,6 @@ func exchangeUntil(done <-chan struct{}, servers [2]*serverProcess, half [2]*uni
 		case <-ticker.C:
 		}
 	}
-}
-
-// processors are those from begin to the one before end.
-func processors(begin, end int) *unix.CPUSet {
-	var set unix.CPUSet
-	for cpu := begin; cpu < end; cpu++ {
-		set.Set(cpu)
-	}
-	return &set
 }
 
 // runOn lets every thread of a server and of its clients run on some processors alone.

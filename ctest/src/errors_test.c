@@ -188,15 +188,16 @@ static void a_copied_context_encrypts_as_a_new_one(void)
 static void a_method_encrypts_as_the_cipher_of_the_provider(void)
 {
     const struct stekc_cipher *ciphers[] = {&binding.algorithms.aes128, &binding.algorithms.aes256};
-    int versions_with_one = stekc_ossl.version >= OSSL_3_0_0 && !stekc_ossl_copies_faster();
+    int with_one = stekc_ossl.version >= OSSL_3_0_6 && !stekc_ossl_copies_faster();
     static const char *const names[] = {"AES-128-CBC", "AES-256-CBC"};
     unsigned char ours[32], fetched[32];
 
     for (int i = 0; i < 2; i++) {
         EVP_CIPHER *cipher;
 
-        CHECK(ciphers[i]->is_method == versions_with_one);
-        if (!versions_with_one)
+        if (stekc_ossl.version < OSSL_3_0_0 || stekc_ossl.version >= OSSL_3_0_6)
+            CHECK(ciphers[i]->is_method == with_one); /* those between may have been mended */
+        if (!ciphers[i]->is_method)
             continue;
         cipher = stekc_ossl.EVP_CIPHER_fetch(NULL, names[i], NULL);
         CHECK(cipher != NULL && ciphers[i]->cipher != cipher);

@@ -217,7 +217,8 @@ static void look_at(const struct next *next, struct ssl_ctx_st *ctx)
     struct stekc_report report;
 
     source_keep();
-    stekc_insist(ctx, &report);
+    if (stekc_insist(ctx, &report) != STEKC_OK)
+        source_say(report.detail);
     if (stekc_inspect(ctx, 0, &report) != STEKC_OK)
         return;
     if (report.warnings & STEKC_WARN_NO_TICKET) {

@@ -17,7 +17,7 @@ export PKG_CONFIG_PATH := $(CURDIR)/spacemonkey/pkgconfig$(if $(PKG_CONFIG_PATH)
 export CGO_ENABLED := 1
 
 # The C of the root package, which is also in libstek.so.
-ROOT_SOURCES := callback.c iv.c clock.c table.c tablemap.c store.c attach.c algorithms.c openssl.c process.c
+ROOT_SOURCES := $(wildcard *.c)
 
 .DEFAULT_GOAL := test
 .PHONY: run test check bench bench-plots lib install command install-command interop test-containers image setup-build setup-run setup-test setup-bench setup-containers clean

@@ -35,9 +35,21 @@ static void give_lock(void)
     pthread_mutex_unlock(&lock);
 }
 
+static void before_fork(void)
+{
+    take_lock();
+    stekc_scope_lock();
+}
+
+static void after_fork(void)
+{
+    stekc_scope_unlock();
+    give_lock();
+}
+
 static void survive_fork(void)
 {
-    pthread_atfork(take_lock, give_lock, give_lock);
+    pthread_atfork(before_fork, after_fork, after_fork);
 }
 
 void stekc_survive_fork(void)
@@ -70,7 +82,8 @@ static int serves(const struct stekc_binding *binding, const struct stekc_store 
            binding->auth_age_cap == options->auth_age_cap &&
            binding->library_context == options->library_context &&
            same_text(binding->properties, options->properties) &&
-           same_text(binding->name_group, options->name_group);
+           same_text(binding->name_group, options->name_group) &&
+           same_text(binding->data_form, options->data_form);
 }
 
 static void clear_binding(struct stekc_binding *binding)
@@ -78,6 +91,7 @@ static void clear_binding(struct stekc_binding *binding)
     stekc_algorithms_free(&binding->algorithms);
     free(binding->properties);
     free(binding->name_group);
+    free(binding->data_form);
     memset(binding, 0, sizeof *binding);
 }
 
@@ -95,10 +109,16 @@ static enum stekc_result fill_binding(struct stekc_binding *binding, struct stek
     if (options->name_group != NULL &&
         (binding->name_group = copy_text(options->name_group)) == NULL)
         return STEKC_ERR_MEMORY;
-    return stekc_algorithms_get(&binding->algorithms, binding->library_context,
-                                binding->properties)
-               ? STEKC_OK
-               : STEKC_ERR_FETCH;
+    if (options->data_form != NULL &&
+        (binding->data_form = copy_text(options->data_form)) == NULL)
+        return STEKC_ERR_MEMORY;
+    if (!stekc_algorithms_get(&binding->algorithms, binding->library_context,
+                              binding->properties))
+        return STEKC_ERR_FETCH;
+    if (binding->data_form != NULL &&
+        !stekc_scope_of_data(binding, binding->data_form, &binding->data))
+        return STEKC_ERR_OPENSSL;
+    return STEKC_OK;
 }
 
 /* bind_store finds or makes the binding of store with options. */
@@ -208,9 +228,8 @@ static enum stekc_result find_libssl(void *ctx, struct stekc_report *report)
 static enum stekc_result hold_context(SSL_CTX *ctx, struct stekc_report *report)
 {
     if (context_index < 0)
-        context_index = ossl.CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL,
-                                                     on_context_free);
-    if (context_index < 0 || !stekc_connection_init())
+        context_index = stekc_ex_index(CRYPTO_EX_INDEX_SSL_CTX, (void (*)(void))on_context_free);
+    if (context_index < 0 || !stekc_age_init())
         return fail(report, STEKC_ERR_OPENSSL, "CRYPTO_get_ex_new_index failed");
     if (ossl.SSL_CTX_up_ref(ctx) != 1)
         return fail(report, STEKC_ERR_NOT_CTX, "the SSL_CTX was freed: its reference count is 0");
@@ -291,6 +310,11 @@ static int register_kind(SSL_CTX *ctx, const struct stekc_binding *binding, int 
     return 0;
 }
 
+static int is_no_label(const char *text)
+{
+    return text != NULL && (text[0] == '\0' || strlen(text) > STEKC_LABEL_MAX);
+}
+
 static enum stekc_result check_options(const struct stekc_options *options,
                                        struct stekc_report *report)
 {
@@ -303,6 +327,12 @@ static enum stekc_result check_options(const struct stekc_options *options,
     if (options->name_group != NULL &&
         (options->name_group[0] == '\0' || strlen(options->name_group) > STEK_GROUP_MAX))
         return fail(report, STEKC_ERR_OPTION, "the name group is empty or longer than 255 bytes");
+    if (is_no_label(options->client_auth))
+        return fail(report, STEKC_ERR_OPTION,
+                    "the client authentication label is empty or longer than 255 bytes");
+    if (is_no_label(options->data_form))
+        return fail(report, STEKC_ERR_OPTION,
+                    "the form of ticket data is empty or longer than 255 bytes");
     if (options->kind == STEK_KIND_EVP && ossl.SSL_CTX_set_tlsext_ticket_key_evp_cb == NULL)
         return fail(report, STEKC_ERR_KIND,
                     "the EVP callback needs OpenSSL 3.0, and this is an older one");
@@ -393,9 +423,11 @@ static const char *bind_failure(enum stekc_result result)
 }
 
 static enum stekc_result attach_held(SSL_CTX *ctx, struct stekc_store *store,
-                                     const struct stekc_options *options,
+                                     const struct stekc_options *given,
                                      struct stekc_report *report)
 {
+    struct stekc_options all = *given, *options = &all;
+    char form[STEKC_FORM_SIZE];
     struct stekc_binding *binding;
     enum stekc_result result;
 
@@ -408,13 +440,23 @@ static enum stekc_result attach_held(SSL_CTX *ctx, struct stekc_store *store,
     result = check_options(options, report);
     if (result != STEKC_OK)
         return result;
+    if (!stekc_scope_enter(ctx, options->library_context))
+        return fail(report, STEKC_ERR_OPENSSL, "no random bytes or no memory for a scope");
+    if (options->own_data) {
+        stekc_scope_form(ctx, form);
+        options->data_form = form;
+    }
     result = bind_store(store, options, &binding);
     if (result != STEKC_OK)
         return fail(report, result, bind_failure(result));
-    result = take(ctx, binding, options->kind, report);
+    result = stekc_scope_label(ctx, binding, options->client_auth)
+                 ? take(ctx, binding, options->kind, report)
+                 : fail(report, STEKC_ERR_OPENSSL, "SHA-256 of a label failed");
     if (result != STEKC_OK) {
-        struct stekc_store *unused = unbind(binding);
+        struct stekc_store *unused;
 
+        stekc_scope_label(ctx, NULL, NULL);
+        unused = unbind(binding);
         if (unused != NULL) /* not its end: the caller holds it too */
             stekc_store_release(unused);
         return result;

@@ -102,8 +102,12 @@ func TestAttachOptionsOutOfRange(t *testing.T) {
 		{"policy", WithPolicy(7), "the renewal policy is unknown"},
 		{"kind", WithKind(7), "the callback kind is unknown"},
 		{"empty group", WithNameGroup(""), "the name group is empty or longer than 255 bytes"},
-		{"group with a zero byte", WithNameGroup("bank\x00a"), "a name group or property query has a zero byte"},
+		{"group with a zero byte", WithNameGroup("bank\x00a"), `"bank\x00a" has a zero byte`},
 		{"properties with a zero byte", WithLibraryContext(nil, "fips=yes\x00"), "has a zero byte"},
+		{"empty label", WithClientAuth(""), "the client authentication label is empty or longer than 255 bytes"},
+		{"long label", WithClientAuth(strings.Repeat("a", 256)), "the client authentication label is empty or longer than 255 bytes"},
+		{"label with a zero byte", WithClientAuth("a\x00"), "has a zero byte"},
+		{"empty form of data", WithTicketData(""), "the form of ticket data is empty or longer than 255 bytes"},
 		{"long group", WithNameGroup(strings.Repeat("a", 256)), "the name group is empty or longer than 255 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -86,8 +86,10 @@ func Attach(ctx unsafe.Pointer, ks *Keystore, options ...AttachOption) ([]Warnin
 	if ks == nil {
 		return nil, fmt.Errorf("attach keystore: %w: the keystore is nil", ErrNil)
 	}
-	if strings.ContainsRune(config.nameGroup, 0) || strings.ContainsRune(config.properties, 0) {
-		return nil, fmt.Errorf("attach keystore: %w: a name group or property query has a zero byte", ErrOption)
+	for _, text := range []string{config.nameGroup, config.properties, config.clientAuth, config.ticketData} {
+		if strings.ContainsRune(text, 0) {
+			return nil, fmt.Errorf("attach keystore: %w: %q has a zero byte", ErrOption, text)
+		}
 	}
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
@@ -115,6 +117,14 @@ func Attach(ctx unsafe.Pointer, ks *Keystore, options ...AttachOption) ([]Warnin
 	if config.grouped {
 		c.name_group = C.CString(config.nameGroup)
 		defer C.free(unsafe.Pointer(c.name_group))
+	}
+	if config.labelled {
+		c.client_auth = C.CString(config.clientAuth)
+		defer C.free(unsafe.Pointer(c.client_auth))
+	}
+	if config.formed {
+		c.data_form = C.CString(config.ticketData)
+		defer C.free(unsafe.Pointer(c.data_form))
 	}
 	var report C.struct_stekc_report
 	if err := resultError(C.stekc_attach(ctx, ks.table.store, &c, &report), &report); err != nil {
@@ -324,6 +334,10 @@ func (t *table) counts() Stats {
 		Declined:         count(C.STEK_COUNT_DECLINED),
 		Limited:          count(C.STEK_COUNT_LIMITED),
 		Aged:             count(C.STEK_COUNT_AGED),
+		Refused:          count(C.STEK_COUNT_REFUSED),
+		Unplaced:         count(C.STEK_COUNT_UNPLACED),
+		Misplaced:        count(C.STEK_COUNT_MISPLACED),
+		Marked:           count(C.STEK_COUNT_MARKED),
 		Errors:           count(C.STEK_COUNT_ERRORS),
 		Asked:            count(C.STEK_COUNT_ASKED),
 		Contexts:         count(C.STEK_COUNT_CONTEXTS),

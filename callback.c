@@ -7,62 +7,32 @@
  * must be asked. Source: SSL_CTX_set_tlsext_ticket_key_cb(3), and OpenSSL's
  * behaviour where that page is silent or wrong (docs/openssl.md).
  */
-#include "store.h"
+#include "ticket.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-/* Key set-ups and questions to Go that one ClientHello may cause: it can carry
-   1,700 tickets, and none is authenticated yet. */
-enum { BUDGET = 8 };
-
-/* A MAC key is the HMAC key, then one tag byte and the name that the ticket is bound
-   to. No server name has a NUL byte, so no two differ only in the zeros with which
-   HMAC pads its key (RFC 2104). */
-enum { TAG_SERVER_NAME = 'n', TAG_GROUP = 'g' };
+/*
+ * A MAC key is the HMAC key, then what the ticket is bound to: a byte that tells what of
+ * it there is, a byte with the size of a name, the name, up to two scopes, and the sum of a
+ * list of ciphers. The size keeps names apart that differ in the zeros with which HMAC pads
+ * its key (RFC 2104).
+ */
+enum {
+    BOUND_TO_NAME = 1,
+    BOUND_TO_GROUP = 2,
+    BOUND_TO_SCOPE = 4,
+    BOUND_TO_DATA = 8,
+    BOUND_TO_CIPHERS = 16
+};
 
 /* A key, and room to make it a MAC key in its place. */
 struct keyed {
     struct stek_key key;
-    unsigned char behind[1 + STEK_GROUP_MAX];
+    unsigned char behind[2 + STEK_GROUP_MAX + 2 * sizeof(struct stekc_scope) + sizeof(uint64_t)];
 };
 _Static_assert(offsetof(struct keyed, behind) ==
                    offsetof(struct stek_key, hmac_key) + STEK_HMAC_SIZE,
                "the room is behind the HMAC key");
-
-/* The server name that a client sent, in lower case, kept with its connection for
-   one ticket of one handshake. */
-struct kept_name {
-    int fresh;
-    uintptr_t hello;
-    size_t size; /* 0 if it sent none */
-    unsigned char name[STEK_GROUP_MAX];
-};
-
-/* The stamp in a ticket: this mark, then when the client authenticated, in
-   nanoseconds since 1970, most significant byte first. */
-enum { STAMP_MARK_SIZE = 8, STAMP_SIZE = STAMP_MARK_SIZE + 8 };
-static const unsigned char stamp_mark[] = "stek-at1";
-
-/* How far ahead of our clock another host's may have stamped a ticket, ns. */
-#define STAMP_AHEAD (INT64_C(60) * 1000000000)
-
-/* SSL ex_data: a struct kept_name. */
-static int name_index = -1;
-
-/* What this thread has spent on the ClientHello that it met last. One is looked
-   at in one go, and an allocation in the SSL would cost more than a ticket. */
-static _Thread_local struct {
-    const SSL *ssl;
-    uintptr_t hello;
-    uintptr_t name;
-    int spent;
-} budget;
-
-static void count(const struct stekc_binding *binding, enum stek_counter counter)
-{
-    stekc_table_count(binding->store->table, counter, NULL);
-}
 
 /* ---- verdict ---- */
 
@@ -70,6 +40,8 @@ static int renews(const struct stekc_facts *facts)
 {
     if (!facts->can_renew)
         return 0;
+    if (!facts->tls13 && facts->must_renew)
+        return 1;
     if (facts->tls13 && facts->policy == STEK_POLICY_CAPPED)
         return 1;
     if (facts->tls13 && facts->policy == STEK_POLICY_CURRENT)
@@ -84,6 +56,8 @@ enum stek_verdict stekc_verdict(const struct stekc_facts *facts)
         if (!facts->soft)
             return STEK_ERROR;
         break;
+    case STEK_MISPLACED:
+        return STEK_ERROR; /* nothing milder ends it */
     case STEK_CURRENT:
         if (facts->encrypt)
             return STEK_USE;
@@ -96,6 +70,8 @@ enum stek_verdict stekc_verdict(const struct stekc_facts *facts)
     case STEK_NO_KEY:
     case STEK_EXPIRED:
     case STEK_LIMITED:
+    case STEK_UNPLACED:
+    case STEK_MARKED:
         break;
     }
     if (facts->encrypt && facts->tls13 && facts->sends_malformed)
@@ -103,7 +79,7 @@ enum stek_verdict stekc_verdict(const struct stekc_facts *facts)
     return STEK_IGNORE;
 }
 
-static int is_tls13(const SSL *ssl)
+int stekc_is_tls13(const SSL *ssl)
 {
     int version = ossl.SSL_version(ssl);
 
@@ -111,119 +87,70 @@ static int is_tls13(const SSL *ssl)
            (ossl.SSL_is_quic != NULL && ossl.SSL_is_quic(ssl));
 }
 
-/* ---- the server name that a ticket is bound to ---- */
-
-/* lower_8 copies 8 bytes, A to Z of which become a to z. It looks at all at once: each
-   sum has the top bit of a byte if that is no less than 'A', or greater than 'Z'. */
-static void lower_8(unsigned char *out, const unsigned char *in)
-{
-    const uint64_t each = UINT64_C(0x0101010101010101), top = 0x80 * each;
-    uint64_t word, from_a, past_z;
-
-    memcpy(&word, in, sizeof word);
-    from_a = (word & ~top) + (0x80 - 'A') * each;
-    past_z = (word & ~top) + (0x7f - 'Z') * each;
-    word |= (from_a & ~past_z & ~word & top) >> 2; /* 0x20: 'a' - 'A' */
-    memcpy(out, &word, sizeof word);
-}
-
-/* copy_lower copies name to out, in lower case. They do not overlap. */
-static void copy_lower(unsigned char *out, const unsigned char *name, size_t size)
-{
-    if (size >= 8) {
-        for (size_t i = 0; i + 8 < size; i += 8)
-            lower_8(out + i, name + i);
-        lower_8(out + size - 8, name + size - 8); /* some of it again, perhaps */
-        return;
-    }
-    for (size_t i = 0; i < size; i++)
-        out[i] = name[i] >= 'A' && name[i] <= 'Z' ? name[i] + ('a' - 'A') : name[i];
-}
-
-/* offered_name writes the name, at most STEK_GROUP_MAX bytes, in the server_name
-   extension of the ClientHello being processed (RFC 6066 section 3), and *size 0
-   without one. False if there is one that cannot be read. */
-static int offered_name(SSL *ssl, unsigned char *out, size_t *size)
-{
-    const unsigned char *data;
-    size_t whole, list, length;
-
-    *size = 0;
-    if (ossl.SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &whole) != 1)
-        return 1;
-    if (whole < 5)
-        return 0;
-    list = (size_t)data[0] << 8 | data[1];
-    length = (size_t)data[3] << 8 | data[4];
-    if (list != whole - 2 || data[2] != TLSEXT_NAMETYPE_host_name || length != whole - 5 ||
-        length == 0 || length > STEK_GROUP_MAX)
-        return 0;
-    copy_lower(out, data + 5, length);
-    *size = length;
-    return 1;
-}
-
-/* this_hello is a number for the ClientHello in progress: an SSL can make
-   several handshakes. Its low 8 bits are 0; 0 if it cannot be told. */
-static uintptr_t this_hello(const SSL *ssl)
-{
-    uintptr_t hello = 0;
-
-    if (ossl.SSL_get_client_random(ssl, (unsigned char *)&hello, sizeof hello) != sizeof hello)
-        return 0;
-    return hello & ~(uintptr_t)0xff;
-}
-
-/* remember_name keeps the offered name for the renewal that follows: for a
-   resumed TLS 1.2 session SSL_get_servername tells another, or none. */
-static int remember_name(SSL *ssl)
-{
-    struct kept_name *kept = ossl.SSL_get_ex_data(ssl, name_index);
-
-    if (kept == NULL) {
-        kept = calloc(1, sizeof *kept);
-        if (kept == NULL)
-            return 0;
-        if (ossl.SSL_set_ex_data(ssl, name_index, kept) != 1) {
-            ossl.ERR_clear_error(); /* the ticket is used all the same */
-            free(kept);
-            return 0;
-        }
-    }
-    kept->hello = this_hello(ssl);
-    kept->fresh = offered_name(ssl, kept->name, &kept->size);
-    return kept->fresh;
-}
-
-/*
- * accepted_name writes, as offered_name does, the name that a ticket about to be
- * issued belongs to. It fails for a TLS 1.2 session that was resumed by its session
- * id under no known name: the ClientHello is gone, and a guess would bind the ticket
- * wrongly.
- */
-static int accepted_name(SSL *ssl, unsigned char *out, size_t *size)
-{
-    int resumed12 = ossl.SSL_session_reused(ssl) && !is_tls13(ssl);
-    struct kept_name *kept = resumed12 ? ossl.SSL_get_ex_data(ssl, name_index) : NULL;
-    const char *name;
-
-    if (kept != NULL && kept->fresh && kept->hello == this_hello(ssl)) {
-        kept->fresh = 0;
-        *size = kept->size;
-        memcpy(out, kept->name, kept->size);
-        return 1;
-    }
-    name = ossl.SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    *size = name != NULL ? strlen(name) : 0;
-    if (*size > STEK_GROUP_MAX || (*size == 0 && resumed12))
-        return 0;
-    copy_lower(out, (const unsigned char *)name, *size);
-    return 1;
-}
+/* ---- the MAC key ---- */
 
 static unsigned char *mac_key_of(struct keyed *keyed)
 {
     return (unsigned char *)keyed + offsetof(struct stek_key, hmac_key);
+}
+
+/* write_name writes the name or group that the ticket is bound to, and its size in front. */
+static int write_name(const struct stekc_binding *binding, const struct stekc_ticket *ticket,
+                      unsigned char *out, size_t *size)
+{
+    if (binding->name_group != NULL) {
+        *size = strlen(binding->name_group);
+        memcpy(out + 1, binding->name_group, *size);
+    } else if (!(ticket->encrypt ? stekc_name_accepted(ticket->ssl, out + 1, size)
+                                 : stekc_name_offered(ticket->ssl, out + 1, size))) {
+        return 0;
+    }
+    out[0] = (unsigned char)*size;
+    *size += 1;
+    return 1;
+}
+
+static int is_none(const struct stekc_scope *scope)
+{
+    return (scope->word[0] | scope->word[1]) == 0;
+}
+
+/* carries tells that tickets of key can be bound to what this one belongs to: not where
+   other software must read them. */
+static int carries(const struct stek_key *key, const struct stekc_binding *binding,
+                   const struct stekc_ticket *ticket)
+{
+    return !(key->flags & STEK_KEY_ANY_NAME) ||
+           (is_none(&ticket->scope) && is_none(&binding->data));
+}
+
+/* add_scope writes scope to *end, which it moves, and returns bit, if there is a scope. */
+static int add_scope(unsigned char **end, const struct stekc_scope *scope, int bit)
+{
+    if (is_none(scope))
+        return 0;
+    memcpy(*end, scope, sizeof *scope);
+    *end += sizeof *scope;
+    return bit;
+}
+
+/* add_ciphers writes a sum of the ciphers that the connection may use. stekc_check_age
+   looks at the session's cipher, but only under STEK_POLICY_CAPPED; in TLS 1.3 OpenSSL
+   chooses the cipher anew. */
+static int add_ciphers(unsigned char **end, const struct stekc_binding *binding, const SSL *ssl)
+{
+    const OPENSSL_STACK *list;
+    uint64_t sum = 0;
+
+    if (binding->policy == STEK_POLICY_CAPPED || stekc_is_tls13(ssl))
+        return 0;
+    list = (const OPENSSL_STACK *)ossl.SSL_get_ciphers(ssl);
+    for (int i = 0; list != NULL && i < ossl.OPENSSL_sk_num(list); i++)
+        sum = (sum ^ ossl.SSL_CIPHER_get_id(ossl.OPENSSL_sk_value(list, i))) *
+              UINT64_C(0x9e3779b97f4a7c15);
+    memcpy(*end, &sum, sizeof sum);
+    *end += sizeof sum;
+    return BOUND_TO_CIPHERS;
 }
 
 /* make_mac_key turns the HMAC key of keyed, in its place, into the MAC key for the
@@ -231,23 +158,21 @@ static unsigned char *mac_key_of(struct keyed *keyed)
 static int make_mac_key(const struct stekc_binding *binding, const struct stekc_ticket *ticket,
                         struct keyed *keyed, size_t *size)
 {
-    unsigned char *tag = mac_key_of(keyed) + keyed->key.key_size, *name = tag + 1;
+    unsigned char *bound = mac_key_of(keyed) + keyed->key.key_size, *end;
+    int to = binding->name_group != NULL ? BOUND_TO_GROUP : BOUND_TO_NAME;
     size_t name_size;
 
     *size = keyed->key.key_size;
-    if (keyed->key.flags & STEK_KEY_ANY_NAME)
+    if (keyed->key.flags & (STEK_KEY_ANY_NAME | STEK_KEY_THROWAWAY))
         return 1;
-    if (binding->name_group != NULL) {
-        *tag = TAG_GROUP;
-        name_size = strlen(binding->name_group);
-        memcpy(name, binding->name_group, name_size);
-    } else {
-        *tag = TAG_SERVER_NAME;
-        if (!(ticket->encrypt ? accepted_name(ticket->ssl, name, &name_size)
-                              : offered_name(ticket->ssl, name, &name_size)))
-            return 0;
-    }
-    *size += 1 + name_size;
+    if (!write_name(binding, ticket, bound + 1, &name_size))
+        return 0;
+    end = bound + 1 + name_size;
+    to |= add_scope(&end, &ticket->scope, BOUND_TO_SCOPE);
+    to |= add_scope(&end, &binding->data, BOUND_TO_DATA);
+    to |= add_ciphers(&end, binding, ticket->ssl);
+    bound[0] = (unsigned char)to;
+    *size = (size_t)(end - mac_key_of(keyed));
     return 1;
 }
 
@@ -295,8 +220,8 @@ static int set_up_cipher(const struct stekc_binding *binding, const struct stekc
 }
 
 /* set_up sets up both contexts for the ticket under the key in keyed, whose HMAC key is
-   a MAC key afterwards. It returns STEK_CURRENT, STEK_NO_KEY if it cannot be told what name
-   the ticket belongs to, or STEK_FAILED. The MAC is last: its key was written in small
+   a MAC key afterwards. It returns STEK_CURRENT, STEK_NO_KEY if the key cannot be bound to
+   what the ticket belongs to, or STEK_FAILED. The MAC is last: its key was written in small
    parts, and is read in large ones. */
 static enum stek_state set_up(const struct stekc_binding *binding, const struct stekc_ticket *ticket,
                               struct keyed *keyed)
@@ -347,7 +272,7 @@ static enum stek_state current_key(const struct stekc_binding *binding, struct s
     if (state != STEK_NO_KEY || store->ask.current == NULL || !may_ask(store))
         return state;
     ticket->asked = 1;
-    count(binding, STEK_COUNT_ASKED);
+    stekc_count(binding, STEK_COUNT_ASKED);
     answer = store->ask.current(store->ask.handle, out);
     switch (answer) {
     case STEK_ASK_FOUND:
@@ -368,7 +293,7 @@ static enum stek_state ask_named(const struct stekc_binding *binding, struct ste
     int answer;
 
     ticket->asked = 1;
-    count(binding, STEK_COUNT_ASKED);
+    stekc_count(binding, STEK_COUNT_ASKED);
     answer = store->ask.named(store->ask.handle, ticket->name, out);
     switch (answer) {
     case STEK_ASK_FOUND:
@@ -379,22 +304,6 @@ static enum stek_state ask_named(const struct stekc_binding *binding, struct ste
     default:
         return STEK_FAILED;
     }
-}
-
-/* within_budget spends one unit of the ClientHello in progress. name lies in it,
-   behind that of the ticket before: one that does not is of another ClientHello,
-   should that be sent again, to an SSL at the same address. */
-static int within_budget(const SSL *ssl, const unsigned char *name)
-{
-    uintptr_t hello = this_hello(ssl), at = (uintptr_t)name;
-
-    if (budget.ssl != ssl || budget.hello != hello || at <= budget.name) {
-        budget.ssl = ssl;
-        budget.hello = hello;
-        budget.spent = 0;
-    }
-    budget.name = at;
-    return budget.spent < BUDGET && ++budget.spent;
 }
 
 /* table_answers tells that what the table says is final: a miss, mostly. */
@@ -448,11 +357,55 @@ static int burn(const struct stekc_binding *binding, const struct stekc_ticket *
 
     memset(key, 0, sizeof *key);
     key->key_size = STEK_AES_SIZE;
-    key->flags = STEK_KEY_ANY_NAME;
+    key->flags = STEK_KEY_THROWAWAY;
     return stekc_random(binding, key->name, sizeof key->name) &&
            stekc_random(binding, key->aes_key, sizeof key->aes_key) &&
            stekc_random(binding, key->hmac_key, sizeof key->hmac_key) &&
            encrypt_under(binding, ticket, keyed) == STEK_CURRENT;
+}
+
+/* state_at is that of a ticket at a place, or STEK_CURRENT if nothing is wrong there. */
+static enum stek_state state_at(enum stekc_place place)
+{
+    switch (place) {
+    case STEKC_PLACE_KNOWN:
+        return STEK_CURRENT;
+    case STEKC_PLACE_MARKED:
+        return STEK_MARKED;
+    case STEKC_PLACE_WRONG:
+        return STEK_MISPLACED;
+    default:
+        return STEK_UNPLACED;
+    }
+}
+
+/* key_to_issue is the state of the key for a ticket about to be issued, in keyed, with
+   which both contexts are set up if it is STEK_CURRENT. */
+static enum stek_state key_to_issue(const struct stekc_binding *binding,
+                                    struct stekc_ticket *ticket, struct keyed *keyed)
+{
+    enum stek_state state = state_at(stekc_scope_issued(ticket));
+
+    if (state == STEK_CURRENT)
+        state = current_key(binding, ticket, &keyed->key);
+    if (state == STEK_CURRENT && !carries(&keyed->key, binding, ticket))
+        state = STEK_UNPLACED;
+    return state == STEK_CURRENT ? encrypt_under(binding, ticket, keyed) : state;
+}
+
+static void count_issue(const struct stekc_binding *binding, const struct stek_key *key,
+                        enum stek_state state, enum stek_verdict verdict)
+{
+    if (state == STEK_FAILED)
+        stekc_count(binding, STEK_COUNT_ERRORS);
+    if (state == STEK_UNPLACED)
+        stekc_count(binding, STEK_COUNT_UNPLACED);
+    if (state == STEK_MISPLACED)
+        stekc_count(binding, STEK_COUNT_MISPLACED);
+    if (verdict == STEK_USE)
+        stekc_table_count(binding->store->table, STEK_COUNT_ISSUED, key);
+    else
+        stekc_count(binding, STEK_COUNT_DECLINED);
 }
 
 static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct stekc_ticket *ticket)
@@ -460,31 +413,26 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct 
     struct keyed keyed;
     struct stekc_facts facts = {
         .encrypt = 1,
-        .tls13 = is_tls13(ticket->ssl),
+        .tls13 = stekc_is_tls13(ticket->ssl),
         .policy = binding->policy,
         .soft = binding->soft,
         .sends_malformed = stekc_ossl_sends_malformed(),
     };
     enum stek_verdict verdict;
 
-    facts.state = current_key(binding, ticket, &keyed.key);
+    if (stekc_hello_was_decrypted(ticket->ssl) && !ossl.SSL_session_reused(ticket->ssl))
+        stekc_count(binding, STEK_COUNT_REFUSED);
+    facts.state = key_to_issue(binding, ticket, &keyed);
     verdict = stekc_verdict(&facts);
-    if (verdict == STEK_USE) {
-        facts.state = encrypt_under(binding, ticket, &keyed);
-        verdict = stekc_verdict(&facts);
-    }
     if (verdict == STEK_BURN && !burn(binding, ticket, &keyed)) {
         facts.state = STEK_FAILED;
         verdict = STEK_ERROR;
     }
-    if (facts.state == STEK_FAILED)
-        count(binding, STEK_COUNT_ERRORS);
     forget_errors(ticket, facts.state, verdict);
-    if (verdict == STEK_USE)
-        stekc_table_count(binding->store->table, STEK_COUNT_ISSUED, &keyed.key);
-    else
-        count(binding, STEK_COUNT_DECLINED);
+    count_issue(binding, &keyed.key, facts.state, verdict);
     stekc_wipe(&keyed.key, sizeof keyed.key);
+    if (binding->policy == STEK_POLICY_CAPPED)
+        stekc_age_hide(ticket->ssl);
     return verdict == STEK_BURN ? STEK_USE : verdict;
 }
 
@@ -498,6 +446,10 @@ static enum stek_counter counter_of(enum stek_state state, enum stek_verdict ver
         return STEK_COUNT_EXPIRED;
     case STEK_LIMITED:
         return STEK_COUNT_LIMITED;
+    case STEK_UNPLACED:
+        return STEK_COUNT_UNPLACED;
+    case STEK_MARKED:
+        return STEK_COUNT_MARKED;
     case STEK_PREVIOUS:
         return verdict == STEK_RENEW ? STEK_COUNT_PREVIOUS_RENEWED : STEK_COUNT_PREVIOUS_USED;
     case STEK_UPCOMING:
@@ -508,6 +460,24 @@ static enum stek_counter counter_of(enum stek_state state, enum stek_verdict ver
     }
 }
 
+/* prepare sets up both contexts for a ticket under a key that decrypts, at the place where
+   it is offered. Returns the state that the ticket has then. */
+static enum stek_state prepare(const struct stekc_binding *binding, struct stekc_ticket *ticket,
+                               struct stekc_facts *facts, struct keyed *keyed)
+{
+    enum stek_state state = state_at(stekc_scope_offered(ticket));
+
+    facts->must_renew = stekc_scope_needs_renewal();
+    if (state == STEK_CURRENT && !facts->tls13 && facts->must_renew && !facts->can_renew)
+        state = STEK_UNPLACED;
+    if (state == STEK_CURRENT &&
+        !(carries(&keyed->key, binding, ticket) && stekc_scope_assumed(ticket)))
+        state = STEK_UNPLACED;
+    if (state == STEK_CURRENT)
+        state = set_up(binding, ticket, keyed);
+    return state == STEK_CURRENT ? facts->state : state;
+}
+
 /* decrypt_with goes on from what the table said: facts->state, and a key at *now if
    there is one. */
 static enum stek_verdict decrypt_with(const struct stekc_binding *binding, struct stekc_ticket *ticket,
@@ -516,23 +486,18 @@ static enum stek_verdict decrypt_with(const struct stekc_binding *binding, struc
 {
     enum stek_verdict verdict;
 
-    facts->tls13 = is_tls13(ticket->ssl);
-    if (!within_budget(ticket->ssl, ticket->name))
+    facts->tls13 = stekc_is_tls13(ticket->ssl);
+    if (!stekc_hello_may_cost(ticket->ssl, ticket->name))
         facts->state = STEK_LIMITED;
     else if (facts->state == STEK_NO_KEY)
         facts->state = ask_named(binding, ticket, now, &keyed->key);
     if (decrypts(facts->state)) {
-        enum stek_state set;
-
         facts->can_renew = could_encrypt(binding, facts->state, *now);
-        set = set_up(binding, ticket, keyed);
-        if (set != STEK_CURRENT)
-            facts->state = set;
+        facts->state = prepare(binding, ticket, facts, keyed);
     }
     verdict = stekc_verdict(facts);
-    if (verdict == STEK_RENEW && !facts->tls13 && binding->name_group == NULL &&
-        !remember_name(ticket->ssl))
-        verdict = STEK_USE;
+    if (verdict == STEK_RENEW && !facts->tls13 && binding->name_group == NULL)
+        stekc_name_keep(ticket->ssl);
     return verdict;
 }
 
@@ -546,7 +511,7 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, struct 
 
     facts.state = stekc_table_look_up(table, ticket->name, &now, &keyed.key);
     if (table_answers(binding->store, facts.state)) {
-        count(binding, counter_of(facts.state, STEK_IGNORE));
+        stekc_count(binding, counter_of(facts.state, STEK_IGNORE));
         return stekc_verdict(&facts);
     }
     verdict = decrypt_with(binding, ticket, &facts, &now, &keyed);
@@ -559,124 +524,4 @@ static enum stek_verdict on_decrypt(const struct stekc_binding *binding, struct 
 int stekc_callback(const struct stekc_binding *binding, struct stekc_ticket *ticket)
 {
     return ticket->encrypt ? on_encrypt(binding, ticket) : on_decrypt(binding, ticket);
-}
-
-/* ---- the authentication time in a ticket ---- */
-
-/* read_stamp reports whether session carries a stamp of ours. */
-static int read_stamp(SSL_SESSION *session, int64_t *authenticated)
-{
-    const unsigned char *stamp;
-    uint64_t time = 0;
-    void *data;
-    size_t size;
-
-    if (ossl.SSL_SESSION_get0_ticket_appdata(session, &data, &size) != 1 || size != STAMP_SIZE ||
-        memcmp(data, stamp_mark, STAMP_MARK_SIZE) != 0)
-        return 0;
-    stamp = data;
-    for (size_t i = STAMP_MARK_SIZE; i < STAMP_SIZE; i++)
-        time = time << 8 | stamp[i];
-    *authenticated = (int64_t)time;
-    return 1;
-}
-
-static int write_stamp(SSL_SESSION *session, int64_t authenticated)
-{
-    unsigned char stamp[STAMP_SIZE];
-    uint64_t time = (uint64_t)authenticated;
-
-    memcpy(stamp, stamp_mark, STAMP_MARK_SIZE);
-    for (size_t i = STAMP_SIZE; i > STAMP_MARK_SIZE; i--, time >>= 8)
-        stamp[i - 1] = time & 0xff;
-    return ossl.SSL_SESSION_set1_ticket_appdata(session, stamp, sizeof stamp) == 1;
-}
-
-/* session_start is when session began, by OpenSSL's clock of whole seconds:
-   the authentication in TLS 1.2, the ticket's issue in TLS 1.3. */
-static int64_t session_start(const SSL_SESSION *session)
-{
-    return (int64_t)(ossl.SSL_SESSION_get_time)(session) * 1000000000;
-}
-
-int stekc_stamp(SSL *ssl, void *arg)
-{
-    const struct stekc_binding *binding = arg;
-    SSL_SESSION *session = ossl.SSL_get_session(ssl);
-    int64_t authenticated;
-
-    if (session == NULL || read_stamp(session, &authenticated))
-        return 1;
-    authenticated = ossl.SSL_session_reused(ssl)
-                        ? session_start(session)
-                        : stekc_table_now(binding->store->table).low;
-    if (write_stamp(session, authenticated))
-        return 1;
-    if (binding->soft)
-        ossl.ERR_clear_error();
-    return binding->soft;
-}
-
-SSL_TICKET_RETURN stekc_check_age(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
-                                  size_t name_size, SSL_TICKET_STATUS status, void *arg)
-{
-    const struct stekc_binding *binding = arg;
-    int64_t now = stekc_table_now(binding->store->table).high;
-    int64_t authenticated, age;
-
-    (void)ssl;
-    (void)name;
-    (void)name_size;
-    if (session == NULL || (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW))
-        return SSL_TICKET_RETURN_IGNORE_RENEW;
-    if (!read_stamp(session, &authenticated)) {
-        /* Now, because OpenSSL restarts a TLS 1.3 session before stekc_stamp. */
-        authenticated = session_start(session);
-        if (!write_stamp(session, authenticated)) {
-            ossl.ERR_clear_error(); /* a full handshake follows */
-            return SSL_TICKET_RETURN_IGNORE_RENEW;
-        }
-    }
-    /* As unsigned numbers, which may wrap: time is of memory that others may write. */
-    age = (int64_t)((uint64_t)now - (uint64_t)authenticated);
-    if (age < -STAMP_AHEAD || age >= binding->auth_age_cap) {
-        count(binding, STEK_COUNT_AGED);
-        return SSL_TICKET_RETURN_IGNORE_RENEW;
-    }
-    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
-}
-
-/* ---- ex_data of a connection ---- */
-
-static void free_name(void *parent, void *kept, CRYPTO_EX_DATA *data, int index, long number,
-                      void *pointer)
-{
-    (void)parent;
-    (void)data;
-    (void)index;
-    (void)number;
-    (void)pointer;
-    free(kept);
-}
-
-/* forget_name is OpenSSL's dup function: SSL_dup must not share the pointer.
-   Its third parameter is void * or void **, depending on the version. */
-static int forget_name(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, STEKC_DUP_PARAMETER kept,
-                       int index, long number, void *pointer)
-{
-    (void)to;
-    (void)from;
-    (void)index;
-    (void)number;
-    (void)pointer;
-    memset((void *)kept, 0, sizeof(void *));
-    return 1;
-}
-
-int stekc_connection_init(void)
-{
-    if (name_index < 0)
-        name_index = ossl.CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, forget_name,
-                                                  free_name);
-    return name_index >= 0;
 }

@@ -53,10 +53,13 @@ enum stek_state {
     STEK_CURRENT = 2,  /* encrypts */
     STEK_PREVIOUS = 3, /* only decrypts */
     STEK_EXPIRED = 4,  /* its window is over */
-    STEK_LIMITED = 5   /* not looked at: the connection's budget is spent */
+    STEK_LIMITED = 5,  /* not looked at: the connection's budget is spent */
+    STEK_UNPLACED = 6, /* it cannot be told where the ticket may resume */
+    STEK_MARKED = 7,   /* not looked at: the server name leads to this and that */
+    STEK_MISPLACED = 8 /* its session was resumed where it may not be */
 };
 
-enum { STEK_KEY_ANY_NAME = 1, STEK_KEY_SUPERSEDED = 2 };
+enum { STEK_KEY_ANY_NAME = 1, STEK_KEY_SUPERSEDED = 2, STEK_KEY_THROWAWAY = 4 };
 
 /*
  * A ticket key. Times are nanoseconds since 1970; windows are half-open. It
@@ -69,7 +72,9 @@ struct stek_key {
     uint32_t key_size; /* bytes used of aes_key and of hmac_key: 32 or 16 */
     uint32_t flags;    /* STEK_KEY_ANY_NAME: tickets are not bound to a server
                           name. STEK_KEY_SUPERSEDED: not the current key, only
-                          set on the answer of a KeyStore that is asked */
+                          set on the answer of a KeyStore that is asked.
+                          STEK_KEY_THROWAWAY: for one ticket that nobody can
+                          decrypt; never leaves callback.c */
     uint64_t count_at; /* set by the table: where its counts are; 0 nowhere */
     int64_t not_before;
     int64_t not_after;
@@ -204,6 +209,10 @@ enum stek_counter {
     STEK_COUNT_STATEFUL,
     STEK_COUNT_NONE13,
     STEK_COUNT_FORCED,
+    STEK_COUNT_REFUSED,
+    STEK_COUNT_UNPLACED,
+    STEK_COUNT_MISPLACED,
+    STEK_COUNT_MARKED,
     STEK_COUNTERS
 };
 
@@ -354,6 +363,10 @@ struct stekc_options {
     void *library_context;   /* OSSL_LIB_CTX for fetching, or NULL */
     const char *properties;  /* property query for fetching, or NULL */
     const char *name_group;  /* binds tickets to this instead of the SNI */
+    const char *client_auth; /* label of contexts that verify clients alike, or NULL */
+    const char *data_form;   /* names the form of the data that the server keeps in tickets,
+                                or NULL */
+    int own_data;            /* that form is of this context alone */
     int64_t window_seconds;  /* how long a ticket can be decrypted; 0 unknown */
 };
 
@@ -427,6 +440,28 @@ enum stekc_result stekc_prepare(void *ctx, struct stekc_report *report);
    one since stekc_attach, and changes nothing else. Handshakes may run on ctx: it
    writes what is there already, or what should be. */
 enum stekc_result stekc_insist(void *ctx, struct stekc_report *report);
+
+/*
+ * For who can see servername callbacks being set, and stands before them.
+ *
+ * stekc_scope_watch says whether there are any; until it is called stek takes it that there
+ * may be, and that nobody stands before them. stekc_scope_unwatch says so again.
+ *
+ * stekc_scope_hello is called before such a callback, with the SSL of the connection, and
+ * stekc_scope_settled after it: 0 if the session that was resumed may not be where the
+ * callback has led; the handshake must then end with an alert. Any thread.
+ */
+struct ssl_st;
+
+void stekc_scope_watch(int switches);
+void stekc_scope_unwatch(void);
+void stekc_scope_hello(struct ssl_st *ssl);
+int stekc_scope_settled(struct ssl_st *ssl);
+
+/* stekc_ex_index makes an index of ex_data for objects of an OpenSSL class; -1 if there is
+   none. on_free, a CRYPTO_EX_free, may be NULL. After an attach. Low indexes are left to
+   programs that use numbers of their own, or of another class. */
+int stekc_ex_index(int class_index, void (*on_free)(void));
 
 /* stekc_inspect fills report->warnings for ctx and changes nothing. */
 enum stekc_result stekc_inspect(void *ctx, int64_t window_seconds,

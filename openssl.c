@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "openssl.h"
+#include "callback.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -284,4 +285,19 @@ int stekc_ossl_sends_malformed(void)
 int stekc_ossl_copies_faster(void)
 {
     return stekc_ossl.version >= OSSL_3_5_0;
+}
+
+/* The first index that is taken. FreeRADIUS uses 8 to 16 without asking. */
+enum { FIRST_INDEX = 20 };
+
+int stekc_ex_index(int class_index, void (*on_free)(void))
+{
+    int index;
+
+    do
+        index = ossl.CRYPTO_get_ex_new_index(class_index, 0, NULL, NULL, NULL, NULL);
+    while (index >= 0 && index < FIRST_INDEX - 1);
+    return index < 0 ? -1
+                     : ossl.CRYPTO_get_ex_new_index(class_index, 0, NULL, NULL, NULL,
+                                                    (CRYPTO_EX_free *)on_free);
 }

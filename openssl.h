@@ -51,8 +51,25 @@
     X(SSL_get_servername, OSSL_1_1_1, "server name when a ticket is encrypted")          \
     X(SSL_client_hello_get0_ext, OSSL_1_1_1, "server name when a ticket is decrypted")   \
     X(SSL_get_client_random, OSSL_1_1_1, "tells one ClientHello from the next")          \
-    X(SSL_set_ex_data, OSSL_1_1_1, "server name of a connection")                        \
-    X(SSL_get_ex_data, OSSL_1_1_1, "server name of a connection")                        \
+    X(SSL_set_ex_data, OSSL_1_1_1, "scope of the ticket that a connection resumed")      \
+    X(SSL_get_ex_data, OSSL_1_1_1, "scope of the ticket that a connection resumed")      \
+    X(SSL_get_verify_mode, OSSL_1_1_1, "a ticket of a client that is verified has a scope") \
+    X(SSL_CTX_get_verify_mode, OSSL_1_1_1, "tells whether any client is verified")       \
+    X(SSL_get_SSL_CTX, OSSL_1_1_1, "the context that verifies a client")                 \
+    X(SSL_SESSION_get0_peer, OSSL_1_1_1, "tells whose certificate a ticket holds")       \
+    X(SSL_SESSION_get0_id_context, OSSL_1_1_1, "sessions that OpenSSL fails to resume")  \
+    X(SSL_SESSION_get0_cipher, OSSL_1_1_1, "a resumed session's cipher is a permitted one") \
+    X(SSL_get_ciphers, OSSL_1_1_1, "a resumed session's cipher is a permitted one")      \
+    X(SSL_CIPHER_get_id, OSSL_1_1_1, "a resumed session's cipher is a permitted one")    \
+    X(OPENSSL_sk_num, OSSL_1_1_1, "a resumed session's cipher is a permitted one")       \
+    X(OPENSSL_sk_value, OSSL_1_1_1, "a resumed session's cipher is a permitted one")     \
+    X(SSL_SESSION_set_ex_data, OSSL_1_1_1, "authentication time of a live session")      \
+    X(SSL_SESSION_get_ex_data, OSSL_1_1_1, "authentication time of a live session")      \
+    X(SSL_get_rbio, OSSL_1_1_1, "tells one ClientHello from the next")                   \
+    X(SSL_get_wbio, OSSL_1_1_1, "tells the hello after a HelloRetryRequest")             \
+    X(BIO_number_read, OSSL_1_1_1, "tells one ClientHello from the next")                \
+    X(BIO_number_written, OSSL_1_1_1, "tells the hello after a HelloRetryRequest")       \
+    X(EVP_Digest, OSSL_1_1_1, "scopes of labels")                                        \
     X(CRYPTO_get_ex_new_index, OSSL_1_1_1, "ex_data")                                    \
     X(EVP_CIPHER_CTX_new, OSSL_1_1_1, "a cipher context to be copied")                   \
     X(EVP_CIPHER_CTX_free, OSSL_1_1_1, "a cipher context to be copied")                  \

@@ -116,6 +116,10 @@ type attachConfig struct {
 	properties     string
 	nameGroup      string
 	grouped        bool
+	clientAuth     string
+	labelled       bool
+	ticketData     string
+	formed         bool
 }
 
 // WithPolicy chooses when tickets are renewed; the default is Capped.
@@ -154,6 +158,26 @@ func WithLibraryContext(osslLibCtx unsafe.Pointer, properties string) AttachOpti
 // names are one site. It has 1 to 255 bytes, none of them zero.
 func WithNameGroup(group string) AttachOption {
 	return func(c *attachConfig) { c.nameGroup, c.grouped = group, true }
+}
+
+// WithClientAuth says that all contexts with this label, in every process and on
+// every host with the same keys, decide alike which clients they accept: a ticket of
+// a verified client resumes at all of them. Without it such a ticket resumes only at
+// the SSL_CTX that issued it, and in processes forked from the one that made it; a
+// restart ends it. A session is not verified again when it resumes. So use another
+// label, or [Keystore.Revoke], when what is accepted changes: a CA, a revocation
+// list, a verify depth, a callback. Contexts that ask for no certificate ignore it.
+// It has 1 to 255 bytes, none of them zero.
+func WithClientAuth(label string) AttachOption {
+	return func(c *attachConfig) { c.clientAuth, c.labelled = label, true }
+}
+
+// WithTicketData names the form of the data that the application keeps in its tickets
+// (SSL_CTX_set_session_ticket_cb(3), under another policy than Capped). A ticket then
+// resumes only at contexts with the same name: one that reads such data otherwise never
+// gets it. It has 1 to 255 bytes, none of them zero.
+func WithTicketData(form string) AttachOption {
+	return func(c *attachConfig) { c.ticketData, c.formed = form, true }
 }
 
 // A Warning is something in the configuration of an SSL_CTX that keeps the

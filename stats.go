@@ -13,6 +13,10 @@ type Stats struct {
 	Declined         uint64 // tickets not issued: no current key, or an error
 	Limited          uint64 // tickets not looked at: more than 8 in one ClientHello
 	Aged             uint64 // of Accepted, those refused by the authentication-age cap
+	Refused          uint64 // of Accepted, at least those that OpenSSL decrypted and did not resume: another session id context, a session that timed out, a cipher that is not permitted. Under Capped alone
+	Unplaced         uint64 // tickets not looked at, or not issued, since clients are verified and it cannot be told where the ticket may resume
+	Misplaced        uint64 // handshakes ended by an alert, since a session was resumed and then led to a context whose tickets it may not use
+	Marked           uint64 // tickets not looked at, since their server name has led to different contexts
 	Errors           uint64 // verdicts -1, or 0 with WithSoftErrors
 	Asked            uint64 // times a handshake entered Go to ask a KeyStore
 	Panics           uint64 // panics of a KeyStore

@@ -48,6 +48,14 @@ int stekc_algorithms_get(struct stekc_algorithms *out, OSSL_LIB_CTX *context,
                          const char *properties);
 void stekc_algorithms_free(struct stekc_algorithms *algorithms);
 
+/* A scope is where a ticket may resume; zeros are no scope. ticket_scope.c. */
+struct stekc_scope {
+    uint64_t word[2];
+};
+
+/* Longest text that stands for a scope, in bytes. */
+enum { STEKC_LABEL_MAX = 255 };
+
 /*
  * A binding is one store with one set of options, and what the callback needs
  * to serve them. It has a trampoline of its own, so that the callback knows it
@@ -62,6 +70,8 @@ struct stekc_binding {
     OSSL_LIB_CTX *library_context;
     char *properties;
     char *name_group;
+    char *data_form;
+    struct stekc_scope data; /* of contexts that read the data in a ticket alike */
     struct stekc_algorithms algorithms;
 };
 
@@ -74,6 +84,7 @@ struct stekc_ticket {
     EVP_MAC_CTX *mac; /* or of the other; one of both is NULL */
     int encrypt;      /* a ticket is issued; else one was offered */
     int asked;        /* 0; set if a KeyStore is asked for its key */
+    struct stekc_scope scope; /* zeros; set as soon as it is known */
 };
 
 /* stekc_callback answers that call for binding. Any thread. */
@@ -86,15 +97,34 @@ int stekc_random(const struct stekc_binding *binding, unsigned char *out, size_t
 int stekc_iv(const struct stekc_binding *binding, unsigned char iv[STEK_IV_SIZE]);
 
 /* stekc_stamp writes the time of authentication into a ticket about to be
-   encrypted; stekc_check_age refuses a ticket whose is too long ago. Both are
-   for SSL_CTX_set_session_ticket_cb(3); arg is the binding. */
+   encrypted; stekc_check_age refuses a ticket whose is too long ago, or whose session has
+   a cipher that the connection may not use. Both are for
+   SSL_CTX_set_session_ticket_cb(3); arg is the binding. stekc_age_init comes before, once,
+   serialised by the caller; it returns 0 if OpenSSL has no ex_data left. */
+int stekc_age_init(void);
 int stekc_stamp(SSL *ssl, void *arg);
 SSL_TICKET_RETURN stekc_check_age(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                   size_t name_size, SSL_TICKET_STATUS status, void *arg);
 
-/* stekc_connection_init makes the ex_data that callback.c keeps on an SSL.
-   Returns 0 if OpenSSL has none left. Once, serialised by the caller. */
-int stekc_connection_init(void);
+/*
+ * stekc_scope_enter makes ctx a context with a scope of its own, which it keeps for life.
+ * stekc_scope_label says, when ctx holds binding, that tickets of its verified clients are of
+ * the scope of label, 1 to STEKC_LABEL_MAX bytes, or if that is NULL of its own; with NULL for
+ * binding, that ctx holds none. Serialised by the caller. Both return 0 if there is no memory, or OpenSSL fails.
+ */
+int stekc_scope_enter(SSL_CTX *ctx, OSSL_LIB_CTX *library_context);
+int stekc_scope_label(SSL_CTX *ctx, const struct stekc_binding *binding, const char *label);
+
+/* stekc_scope_of_data is the scope that stands for a form of data in tickets; 0 if OpenSSL
+   fails. stekc_scope_form writes a form that is of ctx alone. */
+enum { STEKC_FORM_SIZE = 2 * sizeof(struct stekc_scope) + 1 };
+int stekc_scope_of_data(const struct stekc_binding *binding, const char *form,
+                        struct stekc_scope *out);
+void stekc_scope_form(const SSL_CTX *ctx, char form[STEKC_FORM_SIZE]);
+
+/* A fork waits for whoever holds the lock of scopes. No other is taken inside it. */
+void stekc_scope_lock(void);
+void stekc_scope_unlock(void);
 
 /* The facts that a verdict rests on. */
 struct stekc_facts {
@@ -104,6 +134,7 @@ struct stekc_facts {
     int policy;
     int soft;
     int can_renew;         /* a fresh ticket could be encrypted now */
+    int must_renew;        /* in TLS 1.2: by that alone the session is checked again */
     int sends_malformed;   /* the library cannot decline in TLS 1.3 */
 };
 

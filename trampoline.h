@@ -32,13 +32,13 @@ typedef int evp_callback(SSL *, unsigned char *, unsigned char *, EVP_CIPHER_CTX
                                    EVP_CIPHER_CTX *cipher, HMAC_CTX *mac, int encrypt)   \
     {                                                                                    \
         return stekc_callback(&bindings[n], &(struct stekc_ticket){                      \
-            ssl, name, iv, cipher, mac, NULL, encrypt, 0});                              \
+            ssl, name, iv, cipher, mac, NULL, encrypt, 0, {{0, 0}}});                              \
     }                                                                                    \
     static int evp_trampoline_##n(SSL *ssl, unsigned char *name, unsigned char *iv,      \
                                   EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt) \
     {                                                                                    \
         return stekc_callback(&bindings[n], &(struct stekc_ticket){                      \
-            ssl, name, iv, cipher, NULL, mac, encrypt, 0});                              \
+            ssl, name, iv, cipher, NULL, mac, encrypt, 0, {{0, 0}}});                              \
     }
 EACH_BINDING(DEFINE_TRAMPOLINES)
 

@@ -233,17 +233,19 @@ static stek_status of_result(enum stekc_result result, const struct stekc_report
 /* The authentication-age cap, in seconds: a day by default, three at most. */
 enum { CAP_DEFAULT = 86400, CAP_MAX = 259200 };
 
+/* The size that the options had at first. */
+enum { FIRST_SIZE = offsetof(stek_attach_options, client_auth) };
+
 static stek_status read_options(const stek_attach_options *given, struct stekc_options *options)
 {
     stek_attach_options all;
 
     memset(&all, 0, sizeof all);
     if (given != NULL) {
-        /* Once the struct has grown, also the sizes that it has had. */
-        if (given->size != sizeof all)
+        if (given->size != sizeof all && given->size != FIRST_SIZE)
             return stek_fail(STEK_ERR_ARG, "the size of the options is %zu, want %zu", given->size,
                              sizeof all);
-        all = *given;
+        memcpy(&all, given, given->size);
     }
     if (all.auth_age_cap_seconds > CAP_MAX)
         return stek_fail(STEK_ERR_ARG, "auth_age_cap_seconds is %u, and at most %d",
@@ -256,6 +258,8 @@ static stek_status read_options(const stek_attach_options *given, struct stekc_o
     options->soft = all.soft_errors != 0;
     options->auth_age_cap = (int64_t)all.auth_age_cap_seconds * 1000000000;
     options->name_group = all.name_group;
+    options->client_auth = all.client_auth;
+    options->data_form = all.ticket_data;
     return STEK_OK;
 }
 
@@ -345,6 +349,10 @@ stek_status stek_get_stats(stek_store *store, size_t size, stek_stats *stats)
             .aged = stekc_table_counted(table, STEK_COUNT_AGED),
             .errors = stekc_table_counted(table, STEK_COUNT_ERRORS),
             .unprotected_memory = bits_in(entry->refused),
+            .refused = stekc_table_counted(table, STEK_COUNT_REFUSED),
+            .unplaced = stekc_table_counted(table, STEK_COUNT_UNPLACED),
+            .misplaced = stekc_table_counted(table, STEK_COUNT_MISPLACED),
+            .marked = stekc_table_counted(table, STEK_COUNT_MARKED),
         };
 
         put(stats, size, &now, sizeof now);

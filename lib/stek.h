@@ -177,6 +177,17 @@ typedef struct {
                                       server name it was issued for. Else under
                                       every name of contexts of this group, 1 to
                                       255 bytes; copied */
+    const char *client_auth;       /* NULL: a ticket of a client that was verified
+                                      resumes only at the SSL_CTX that issued it,
+                                      also in forked processes. Else at every one
+                                      with this label, which all accept the same
+                                      clients: sessions are not verified again. 1 to
+                                      255 bytes; copied */
+    const char *ticket_data;       /* names the form of the data that the program
+                                      keeps in tickets, if it sets
+                                      SSL_CTX_set_session_ticket_cb(3): a ticket
+                                      resumes only at contexts with the same name. 1
+                                      to 255 bytes; copied */
 } stek_attach_options;
 
 /*
@@ -266,6 +277,15 @@ typedef struct {
     uint64_t unprotected_memory; /* not a count: of locking the keys in memory and
                                    leaving them out of core dumps, how much the
                                    system refused: 0 to 2 */
+    uint64_t refused;           /* of accepted: decrypted and not resumed, as far as
+                                   known; for STEK_RENEW_CAPPED */
+    uint64_t unplaced;          /* tickets not looked at or not issued: clients are
+                                   verified, and where a ticket may resume cannot be
+                                   told */
+    uint64_t misplaced;         /* handshakes ended: a session was resumed at a context
+                                   whose tickets it may not use */
+    uint64_t marked;            /* tickets not looked at: their server name has led to
+                                   different contexts */
 } stek_stats;
 
 /*

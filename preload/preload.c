@@ -7,8 +7,10 @@
  */
 #define _GNU_SOURCE
 #include "next.h"
+#include "servername.h"
 #include "source.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,7 +19,7 @@
 #include <string.h>
 
 /* Numbers of OpenSSL's binary interface, in all versions. */
-enum { CTRL_SET_TICKET_KEY_CB = 72, EX_INDEX_SSL_CTX = 1 };
+enum { CTRL_SET_SERVERNAME_CB = 53, CTRL_SET_TICKET_KEY_CB = 72, EX_INDEX_SSL_CTX = 1 };
 #define OP_NO_TICKET (UINT64_C(1) << 14)
 
 /* How long the authentication of a client is good for, in nanoseconds: a day. */
@@ -61,6 +63,7 @@ static void start(void)
     if (!source_is_asked())
         return;
     stekc_survive_fork(); /* its lock is taken inside this one */
+    stekc_scope_watch(0);
     pthread_atfork(take_lock, give_lock, give_lock);
 }
 
@@ -115,8 +118,14 @@ static struct mark *mark_of(const struct next *next, const struct ssl_ctx_st *ct
                : NULL;
 }
 
+/* A form of data that the server keeps in tickets; NULL if it keeps none. */
+struct form {
+    const char *text;
+    int own; /* of one context alone */
+};
+
 static enum stekc_result attach(struct ssl_ctx_st *ctx, int policy, const struct origin *origin,
-                                struct stekc_report *report)
+                                struct form form, struct stekc_report *report)
 {
     struct stekc_options options = {
         .policy = policy,
@@ -125,6 +134,9 @@ static enum stekc_result attach(struct ssl_ctx_st *ctx, int policy, const struct
         .library_context = origin->library,
         .properties = origin->properties,
         .name_group = source_settings.name_group[0] != '\0' ? source_settings.name_group : NULL,
+        .client_auth = source_settings.client_auth[0] != '\0' ? source_settings.client_auth : NULL,
+        .data_form = form.text,
+        .own_data = form.own,
     };
 
     return stekc_attach(ctx, store, &options, report);
@@ -135,8 +147,7 @@ static int put_mark(const struct next *next, struct ssl_ctx_st *ctx, const struc
     struct mark *mark;
 
     if (mark_index < 0)
-        mark_index = next->CRYPTO_get_ex_new_index(EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL,
-                                                   (any_function *)free_mark);
+        mark_index = stekc_ex_index(EX_INDEX_SSL_CTX, (any_function *)free_mark);
     mark = mark_index >= 0 ? calloc(1, sizeof *mark) : NULL;
     if (mark == NULL)
         return 0;
@@ -162,7 +173,7 @@ static void serve(const struct next *next, struct ssl_ctx_st *ctx, const struct 
         return;
     }
     atomic_store(&store, newest);
-    if (attach(ctx, STEK_POLICY_CAPPED, origin, &report) != STEKC_OK) {
+    if (attach(ctx, STEK_POLICY_CAPPED, origin, (struct form){NULL, 0}, &report) != STEKC_OK) {
         give_up(report.detail);
         return;
     }
@@ -287,13 +298,21 @@ struct ssl_st *SSL_new(struct ssl_ctx_st *ctx)
     return next != NULL && next->SSL_new != NULL ? next->SSL_new(ctx) : NULL;
 }
 
-/* The HMAC_CTX callback is set by a command that takes a function. */
+static void count_misplaced(void)
+{
+    count(STEK_COUNT_MISPLACED);
+}
+
+/* The HMAC_CTX callback and the servername callback are set by commands that take a
+   function. */
 long SSL_CTX_callback_ctrl(struct ssl_ctx_st *ctx, int command, any_function *callback)
 {
     const struct next *next = next_for_context(ctx);
 
     if (command == CTRL_SET_TICKET_KEY_CB && displaces(next, ctx, callback))
         return 1;
+    if (command == CTRL_SET_SERVERNAME_CB && mark_of(next, ctx) != NULL)
+        callback = servername_stand_before(callback, count_misplaced);
     return next != NULL && next->SSL_CTX_callback_ctrl != NULL
                ? next->SSL_CTX_callback_ctrl(ctx, command, callback)
                : 0;
@@ -310,22 +329,56 @@ int SSL_CTX_set_tlsext_ticket_key_evp_cb(struct ssl_ctx_st *ctx, any_function *c
                : 0;
 }
 
+/* place_of writes the file that a function is in, and where in it. */
+static int place_of(any_function *function, char *out, size_t size)
+{
+    Dl_info info;
+    void *address;
+    int length;
+
+    memcpy(&address, &function, sizeof address);
+    if (dladdr(address, &info) == 0 || info.dli_fname == NULL)
+        return 0;
+    length = snprintf(out, size, "%s+%tx", info.dli_fname,
+                      (char *)address - (char *)info.dli_fbase);
+    return length > 0 && (size_t)length < size;
+}
+
+/* form_of names the form of the data that two functions write and read: contexts with the
+   same functions, in the same files, read it alike. If they have an argument nothing is
+   known of it, and the form is of this context alone. */
+static struct form form_of(any_function *generate, any_function *decrypted, void *argument,
+                           char *text, size_t size)
+{
+    size_t used;
+
+    if (argument != NULL || !place_of(generate, text, size))
+        return (struct form){NULL, 1};
+    used = strlen(text);
+    return place_of(decrypted, text + used, size - used) ? (struct form){text, 0}
+                                                         : (struct form){NULL, 1};
+}
+
 /* A server that keeps data of its own in its tickets goes before the
    authentication-age cap, which uses the same place: tickets are then renewed
-   under the current key alone, and a chain of them ends by itself. */
+   under the current key alone, and a chain of them ends by itself. No context gets tickets
+   with data of another form. */
 int SSL_CTX_set_session_ticket_cb(struct ssl_ctx_st *ctx, any_function *generate,
                                   any_function *decrypted, void *argument)
 {
     const struct next *next = next_for_context(ctx);
     struct mark *mark = mark_of(next, ctx);
+    char text[STEK_GROUP_MAX + 1];
     struct stekc_report report;
 
     if (mark != NULL && generate == NULL && decrypted == NULL &&
         !atomic_load(&mark->callback_of_its_own))
         return 1;
-    if (mark != NULL && !atomic_exchange(&mark->callback_of_its_own, 1)) {
+    if (mark != NULL) {
+        atomic_store(&mark->callback_of_its_own, 1);
         stekc_detach(ctx, &report);
-        if (attach(ctx, STEK_POLICY_CURRENT, &mark->origin, &report) != STEKC_OK)
+        if (attach(ctx, STEK_POLICY_CURRENT, &mark->origin,
+                   form_of(generate, decrypted, argument, text, sizeof text), &report) != STEKC_OK)
             source_say(report.detail);
     }
     return next != NULL && next->SSL_CTX_set_session_ticket_cb != NULL

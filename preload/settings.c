@@ -56,6 +56,7 @@ void settings_read(struct settings *settings)
     copy(settings, "STEK_AGENT", settings->agent, sizeof settings->agent);
     copy(settings, "STEK_METRICS", settings->metrics, sizeof settings->metrics);
     copy(settings, "STEK_NAME_GROUP", settings->name_group, sizeof settings->name_group);
+    copy(settings, "STEK_CLIENT_AUTH", settings->client_auth, sizeof settings->client_auth);
     settings->force_tickets = force != NULL && strcmp(force, "1") == 0;
     if (force != NULL && !settings->force_tickets && force[0] != '\0' && strcmp(force, "0") != 0)
         snprintf(settings->fault, sizeof settings->fault, "STEK_FORCE_TICKETS is neither 1 nor 0");

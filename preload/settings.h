@@ -16,6 +16,7 @@
  *     STEK_AGENT          the program to start as an agent: stek
  *     STEK_METRICS        address on which that agent serves metrics
  *     STEK_NAME_GROUP     binds tickets to this instead of the server name
+ *     STEK_CLIENT_AUTH    label of contexts that verify clients alike
  *     STEK_FORCE_TICKETS  1: switches tickets on where the server has them off
  */
 struct settings {
@@ -24,6 +25,7 @@ struct settings {
     char agent[4096];
     char metrics[256];
     char name_group[256];
+    char client_auth[256];
     int force_tickets;
     char fault[256]; /* why they cannot be used, or empty */
 };

@@ -82,7 +82,7 @@ static void by_callback(SSL *ssl, int encrypt, enum peer peer)
         verdict = floor_callback(ssl, out, iv, cipher, hmac, encrypt);
         break;
     default:
-        verdict = stekc_callback(&binding, &(struct stekc_ticket){ssl, out, iv, cipher, hmac, NULL, encrypt, 0});
+        verdict = stekc_callback(&binding, &(struct stekc_ticket){ssl, out, iv, cipher, hmac, NULL, encrypt, 0, {{0, 0}}});
     }
     CHECK(verdict > 0);
     HMAC_CTX_free(hmac);
@@ -99,7 +99,7 @@ static void by_evp(SSL *ssl, int encrypt)
 
     EVP_MAC_free(hmac);
     memcpy(out, name, sizeof out);
-    CHECK(stekc_callback(&binding, &(struct stekc_ticket){ssl, out, iv, cipher, NULL, mac, encrypt, 0}) > 0);
+    CHECK(stekc_callback(&binding, &(struct stekc_ticket){ssl, out, iv, cipher, NULL, mac, encrypt, 0, {{0, 0}}}) > 0);
     EVP_MAC_CTX_free(mac);
     EVP_CIPHER_CTX_free(cipher);
 #else

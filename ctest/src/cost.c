@@ -20,7 +20,7 @@ static int call(unsigned char *name, int encrypt)
     int verdict;
 
     CHECK(cipher != NULL && hmac != NULL);
-    verdict = stekc_callback(&binding, &(struct stekc_ticket){ssl, name, iv, cipher, hmac, NULL, encrypt, 0});
+    verdict = stekc_callback(&binding, &(struct stekc_ticket){ssl, name, iv, cipher, hmac, NULL, encrypt, 0, {{0, 0}}});
     HMAC_CTX_free(hmac);
     EVP_CIPHER_CTX_free(cipher);
     return verdict;

@@ -50,6 +50,10 @@ type Counts struct {
 	Declined          uint64 `json:"declined"`
 	Limited           uint64 `json:"limited"`
 	Aged              uint64 `json:"aged"`
+	Refused           uint64 `json:"refused"`
+	Unplaced          uint64 `json:"unplaced"`
+	Misplaced         uint64 `json:"misplaced"`
+	Marked            uint64 `json:"marked"`
 	Errors            uint64 `json:"errors"`
 	Contexts          uint64 `json:"contexts"`
 	Displaced         uint64 `json:"displaced"`
@@ -95,6 +99,10 @@ func countsOf(s stek.Stats) Counts {
 		Declined:          s.Declined,
 		Limited:           s.Limited,
 		Aged:              s.Aged,
+		Refused:           s.Refused,
+		Unplaced:          s.Unplaced,
+		Misplaced:         s.Misplaced,
+		Marked:            s.Marked,
 		Errors:            s.Errors,
 		Contexts:          s.Contexts,
 		Displaced:         s.Displaced,

@@ -28,6 +28,7 @@ type runOptions struct {
 	preload   string
 	metrics   string
 	nameGroup string
+	auth      string
 	force     bool
 }
 
@@ -60,6 +61,7 @@ windows; then it makes full handshakes.`,
 	flags.StringVar(&o.preload, "preload", "", "the library to load (default: the one installed with this program)")
 	flags.StringVar(&o.metrics, "metrics", "", "serve metrics for Prometheus on this address, such as 127.0.0.1:9464")
 	flags.StringVar(&o.nameGroup, "name-group", "", "let tickets resume under every server name, for names that are one site: any text, the same on all its servers")
+	flags.StringVar(&o.auth, "client-auth", "", "where clients are verified, let tickets resume at every context and over reloads: any text, the same on all servers that accept the same clients")
 	flags.BoolVar(&o.force, "force-tickets", false, "switch tickets on even if the server's configuration has them off")
 	return cmd
 }
@@ -68,6 +70,9 @@ func (o *runOptions) run(version string, argv []string, logger *slog.Logger) err
 	ignoreBrokenPipe()
 	if len(o.nameGroup) > longestGroup {
 		return &exitError{exitUsage, fmt.Errorf("--name-group has %d bytes, and may have %d", len(o.nameGroup), longestGroup)}
+	}
+	if len(o.auth) > longestGroup {
+		return &exitError{exitUsage, fmt.Errorf("--client-auth has %d bytes, and may have %d", len(o.auth), longestGroup)}
 	}
 	preload, err := o.findPreload()
 	if err != nil {
@@ -122,7 +127,7 @@ func (o *runOptions) environ(preload string, shared *stek.SharedTable, socket st
 		switch {
 		case name == "LD_PRELOAD":
 			others = ":" + value
-		case name == "STEK_NAME_GROUP" && o.nameGroup == "", name == "STEK_FORCE_TICKETS" && !o.force:
+		case name == "STEK_NAME_GROUP" && o.nameGroup == "", name == "STEK_CLIENT_AUTH" && o.auth == "", name == "STEK_FORCE_TICKETS" && !o.force:
 			environ = append(environ, variable)
 		case strings.HasPrefix(name, "STEK_"):
 		default:
@@ -135,6 +140,9 @@ func (o *runOptions) environ(preload string, shared *stek.SharedTable, socket st
 		fmt.Sprintf("STEK_TABLE=fd:%d,%d@%s", keys.Fd(), counts.Fd(), socket))
 	if o.nameGroup != "" {
 		environ = append(environ, "STEK_NAME_GROUP="+o.nameGroup)
+	}
+	if o.auth != "" {
+		environ = append(environ, "STEK_CLIENT_AUTH="+o.auth)
 	}
 	if o.force {
 		environ = append(environ, "STEK_FORCE_TICKETS=1")

@@ -78,6 +78,7 @@ func TestCountsAreUnderTheirNames(t *testing.T) {
 		Issued: 1, Renewed: 2, Accepted: 3, AcceptedPrevious: 4, Unknown: 5, Expired: 6, Declined: 7, Limited: 8, Aged: 9,
 		Errors: 10, Asked: 11, Panics: 12, RefreshErrors: 13, Contexts: 14, Displaced: 15, TicketsOff: 16,
 		TicketsStateful: 17, TicketsNone13: 18, TicketsForced: 19, UnprotectedMemory: 20,
+		Refused: 25, Unplaced: 26, Misplaced: 27, Marked: 28,
 	}
 	table.keys[1].Counts = stek.KeyCounts{Issued: 21, Renewed: 22, Accepted: 23, AcceptedPrevious: 24}
 	scraped := scrapeOf(t, table)
@@ -99,10 +100,12 @@ func TestCountsAreUnderTheirNames(t *testing.T) {
 		"stek_contexts_tickets_none13_total":   18,
 		"stek_contexts_tickets_forced_total":   19,
 		"stek_unprotected_memory_kinds":        20,
+		"stek_tickets_refused_total":           25,
+		"stek_handshakes_misplaced_total":      27,
 	} {
 		require.Equal(t, want, scraped.value(t, name), name)
 	}
-	require.Equal(t, map[string]float64{"cause=unknown": 5, "cause=expired": 6, "cause=limited": 8},
+	require.Equal(t, map[string]float64{"cause=unknown": 5, "cause=expired": 6, "cause=limited": 8, "cause=unplaced": 26, "cause=marked": 28},
 		scraped.series("stek_tickets_missed_total"))
 	for name, want := range map[string]float64{
 		"stek_key_tickets_issued_total":            21,

@@ -19,7 +19,9 @@ var missed = describe("stek_tickets_missed_total",
 	"Offered tickets for which no key was used, so that the client got a full handshake, by cause. "+
 		"unknown: the key name is not known, or the server name is unreadable. "+
 		"expired: the window of the key is over, and the key is not destroyed yet. "+
-		"limited: the ticket was not looked at, because one ClientHello had more than 8.", "cause")
+		"limited: the ticket was not looked at, because one ClientHello had more than 8. "+
+		"unplaced: clients are verified, and it cannot be told where the ticket may resume; tickets not issued for that reason count too. "+
+		"marked: the server name of the ticket has led to different contexts.", "cause")
 
 // The metrics of stek.Stats, every field once.
 var statistics = []statistic{
@@ -33,9 +35,15 @@ var statistics = []statistic{
 		func(s stek.Stats) uint64 { return s.Renewed }),
 	count("stek_tickets_aged_total", "Accepted tickets refused afterwards, because the client authenticated too long ago.",
 		func(s stek.Stats) uint64 { return s.Aged }),
+	count("stek_tickets_refused_total", "Accepted tickets that OpenSSL decrypted and did not resume, as far as known: another session id context, a session that timed out, a cipher that is not permitted.",
+		func(s stek.Stats) uint64 { return s.Refused }),
+	count("stek_handshakes_misplaced_total", "Handshakes ended by an alert, because a session was resumed and then led to a context whose tickets it may not use.",
+		func(s stek.Stats) uint64 { return s.Misplaced }),
 	countBy("unknown", func(s stek.Stats) uint64 { return s.Unknown }),
 	countBy("expired", func(s stek.Stats) uint64 { return s.Expired }),
 	countBy("limited", func(s stek.Stats) uint64 { return s.Limited }),
+	countBy("unplaced", func(s stek.Stats) uint64 { return s.Unplaced }),
+	countBy("marked", func(s stek.Stats) uint64 { return s.Marked }),
 	count("stek_tickets_declined_total", "Tickets not issued, for want of a current key or because of an error.",
 		func(s stek.Stats) uint64 { return s.Declined }),
 	count("stek_callback_errors_total", "Ticket callbacks that failed.",

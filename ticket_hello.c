@@ -1,0 +1,109 @@
+/*
+ * ticket_hello.c - one ClientHello: what its tickets may cost, and what became of them.
+ *
+ * A hello can carry 1,700 tickets, and nobody is authenticated yet. The thread that looks
+ * at it counts. Since the hello after a HelloRetryRequest may come to another thread, or
+ * with others between, the count of each is in a table besides, which never grows: a place
+ * of it that another hello takes over is forgotten.
+ */
+#include "ticket.h"
+
+/* Key set-ups and questions to Go that one ClientHello may cause, with the hello that
+   repeats it after a HelloRetryRequest. */
+enum { BUDGET = 8 };
+
+/* Recent hellos. A word is which hello (56 bits), then DECRYPTED or not, then how much is
+   spent. */
+enum { RECENT = 1024, DECRYPTED = 0x80, SPENT = 0x0f };
+static _Atomic uint64_t recent[RECENT];
+
+/* The hello that this thread met last, and where its last ticket was. */
+static _Thread_local struct {
+    const SSL *ssl;
+    const BIO *input;
+    uint64_t read; /* bytes from input by then */
+    uintptr_t hello;
+    uintptr_t name;
+    unsigned spent;
+} last;
+
+uintptr_t stekc_hello(const SSL *ssl)
+{
+    uintptr_t hello = 0;
+
+    if (ossl.SSL_get_client_random(ssl, (unsigned char *)&hello, sizeof hello) != sizeof hello)
+        return 0;
+    return hello & ~(uintptr_t)0xff;
+}
+
+static uint64_t tag_of(const SSL *ssl, uintptr_t hello)
+{
+    uint64_t mixed = (hello ^ (uintptr_t)ssl) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return (mixed ^ mixed >> 32) << 8;
+}
+
+static _Atomic uint64_t *place_of(uint64_t tag)
+{
+    return &recent[tag >> 54];
+}
+_Static_assert(RECENT == 1 << (64 - 54), "a place for each number that is left");
+
+static uint64_t recall(uint64_t tag)
+{
+    uint64_t word = atomic_load_explicit(place_of(tag), memory_order_relaxed);
+
+    return (word & ~UINT64_C(0xff)) == tag ? word : tag;
+}
+
+static void note(uint64_t word)
+{
+    atomic_store_explicit(place_of(word), word, memory_order_relaxed);
+}
+
+/* is_second tells that the server has sent something, as a HelloRetryRequest. */
+static int is_second(const SSL *ssl)
+{
+    BIO *output = ossl.SSL_get_wbio(ssl);
+
+    return output != NULL && ossl.BIO_number_written(output) > 0;
+}
+
+int stekc_hello_may_cost(const SSL *ssl, const unsigned char *name)
+{
+    BIO *input = ossl.SSL_get_rbio(ssl);
+    uint64_t read = input != NULL ? ossl.BIO_number_read(input) : 0;
+    uintptr_t hello = stekc_hello(ssl), at = (uintptr_t)name;
+    uint64_t tag = tag_of(ssl, hello), word = recall(tag);
+
+    /* Names of one hello lie one behind the other. One that does not is of another hello,
+       should its random be sent again, to an SSL at the same address. */
+    if (last.ssl != ssl || last.hello != hello || last.input != input || read < last.read ||
+        (read == last.read && at <= last.name))
+        last.spent = is_second(ssl) ? (unsigned)(word & SPENT) : 0;
+    last.ssl = ssl;
+    last.hello = hello;
+    last.input = input;
+    last.read = read;
+    last.name = at;
+    if (last.spent >= BUDGET)
+        return 0;
+    last.spent++;
+    note(tag | (word & DECRYPTED) | last.spent);
+    return 1;
+}
+
+void stekc_hello_decrypted(const SSL *ssl)
+{
+    note(recall(tag_of(ssl, stekc_hello(ssl))) | DECRYPTED);
+}
+
+int stekc_hello_was_decrypted(const SSL *ssl)
+{
+    uint64_t word = recall(tag_of(ssl, stekc_hello(ssl)));
+
+    if (!(word & DECRYPTED))
+        return 0;
+    note(word & ~(uint64_t)DECRYPTED);
+    return 1;
+}

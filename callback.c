@@ -40,7 +40,7 @@ static int renews(const struct stekc_facts *facts)
 {
     if (!facts->can_renew)
         return 0;
-    if (!facts->tls13 && facts->must_renew)
+    if (facts->must_renew)
         return 1;
     if (facts->tls13 && facts->policy == STEK_POLICY_CAPPED)
         return 1;
@@ -460,6 +460,17 @@ static enum stek_counter counter_of(enum stek_state state, enum stek_verdict ver
     }
 }
 
+/* is_checked_again tells that the session will be, after the ticket was decrypted. Where
+   only a renewal brings that about there must be a key for it, and it must not make a chain
+   of renewals longer that its policy lets end. */
+static int is_checked_again(const struct stekc_facts *facts)
+{
+    int ends = facts->tls13 && facts->policy == STEK_POLICY_CURRENT &&
+               facts->state == STEK_PREVIOUS;
+
+    return !facts->must_renew || (facts->can_renew && !ends);
+}
+
 /* prepare sets up both contexts for a ticket under a key that decrypts, at the place where
    it is offered. Returns the state that the ticket has then. */
 static enum stek_state prepare(const struct stekc_binding *binding, struct stekc_ticket *ticket,
@@ -468,10 +479,9 @@ static enum stek_state prepare(const struct stekc_binding *binding, struct stekc
     enum stek_state state = state_at(stekc_scope_offered(ticket));
 
     facts->must_renew = stekc_scope_needs_renewal();
-    if (state == STEK_CURRENT && !facts->tls13 && facts->must_renew && !facts->can_renew)
-        state = STEK_UNPLACED;
     if (state == STEK_CURRENT &&
-        !(carries(&keyed->key, binding, ticket) && stekc_scope_assumed(ticket)))
+        !(is_checked_again(facts) && carries(&keyed->key, binding, ticket) &&
+          stekc_scope_assumed(ticket)))
         state = STEK_UNPLACED;
     if (state == STEK_CURRENT)
         state = set_up(binding, ticket, keyed);

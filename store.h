@@ -134,7 +134,7 @@ struct stekc_facts {
     int policy;
     int soft;
     int can_renew;         /* a fresh ticket could be encrypted now */
-    int must_renew;        /* in TLS 1.2: by that alone the session is checked again */
+    int must_renew;        /* by that alone the session is checked again */
     int sends_malformed;   /* the library cannot decline in TLS 1.3 */
 };
 

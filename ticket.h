@@ -75,8 +75,8 @@ int stekc_scope_assumed(const struct stekc_ticket *ticket);
    last check of a session that was resumed. */
 enum stekc_place stekc_scope_issued(struct stekc_ticket *ticket);
 
-/* stekc_scope_needs_renewal tells that in TLS 1.2 nothing but a renewal brings that last
-   check about. */
+/* stekc_scope_needs_renewal tells that nothing but a renewal brings that last check
+   about. */
 int stekc_scope_needs_renewal(void);
 
 /* ---- the age, ticket_age.c ---- */

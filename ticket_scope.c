@@ -31,6 +31,7 @@ struct standing {
     struct stekc_scope own;     /* random bytes, drawn when it was attached first */
     struct stekc_scope clients; /* of tickets of verified clients: own, or of a label */
     const EVP_MD *sha256;       /* as long-lived as the context, which holds its binding */
+    atomic_int has_verified;    /* a client, in this process */
     SSL_CTX *context;
     struct standing *previous, *next; /* in the list of all */
 };
@@ -182,7 +183,7 @@ static void leave(void *context, void *pointer, CRYPTO_EX_DATA *data, int index,
     free(standing);
 }
 
-static const struct standing *standing_of(const SSL_CTX *ctx)
+static struct standing *standing_of(const SSL_CTX *ctx)
 {
     return ctx != NULL && context_index >= 0 ? ossl.SSL_CTX_get_ex_data(ctx, context_index) : NULL;
 }
@@ -430,7 +431,7 @@ static uint64_t key_of_offered(const struct standing *standing, SSL *ssl)
     return stekc_name_offered(ssl, name, &size) ? key_of(standing, name, size) : 0;
 }
 
-/* key_of_accepted is for the name of a full handshake, whose ClientHello is gone. */
+/* key_of_accepted is for the name of a full handshake whose extensions were read. */
 static uint64_t key_of_accepted(const struct standing *standing, const SSL *ssl)
 {
     const char *name = ossl.SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -448,15 +449,16 @@ static struct stekc_scope scope_at(const struct standing *standing, int mode, in
 }
 
 /* permits tells that a session whose ticket had the scope of that number may go on where
-   the connection is now. A context may always resume what it has verified itself, also in
-   a handshake in which it asks for no certificate. */
+   the connection is now. A context may resume what it has verified itself, also in a
+   handshake in which it asks for no certificate: it may ask after the handshake. */
 static int permits(uintptr_t number, const struct standing *standing, int mode)
 {
     int known;
     struct stekc_scope scope = scope_at(standing, mode, &known);
 
     return (known && number == number_of(scope)) ||
-           (standing != NULL && number == number_of(standing->clients));
+           (standing != NULL && number == number_of(standing->clients) &&
+            (number == number_of(standing->own) || atomic_load(&standing->has_verified)));
 }
 
 enum stekc_place stekc_scope_offered(struct stekc_ticket *ticket)
@@ -510,8 +512,8 @@ void stekc_scope_hello(SSL *ssl)
     standing = standing_of(ossl.SSL_get_SSL_CTX(ssl));
     noted = noted_on(ssl);
     if (standing == NULL || noted.key != 0)
-        return;
-    noted.key = (uintptr_t)key_of_offered(standing, ssl);
+        return; /* it was noted when a ticket was offered */
+    noted.key = (uintptr_t)key_of_accepted(standing, ssl);
     note(ssl, noted);
 }
 
@@ -552,58 +554,72 @@ static void remember(SSL *ssl, struct noted noted, const struct standing *standi
 
     if (noted.key != 0)
         learn(noted.key, scope, 0);
-    else if (atomic_load(&is_watched))
-        return; /* this is not the first handshake of the connection, or it began too early */
     key = standing != NULL ? key_of_accepted(standing, ssl) : 0;
     if (key != 0 && key != noted.key)
         learn(key, scope, 0);
 }
 
+/* settle is the last look at a connection whose context a callback may have chosen, when
+   its handshake issues a ticket, once. */
+static enum stekc_place settle(SSL *ssl, SSL_SESSION *session, const struct standing *standing,
+                               int mode)
+{
+    struct noted noted = noted_on(ssl);
+    int reused = ossl.SSL_session_reused(ssl), known;
+    struct stekc_scope scope = scope_at(standing, mode, &known);
+
+    if (noted.hello & SETTLED)
+        return STEKC_PLACE_KNOWN;
+    if (reused && is_wrong(ssl, session, noted, standing, mode)) {
+        if (noted.key != 0)
+            learn(noted.key, scope, 1);
+        return STEKC_PLACE_WRONG;
+    }
+    if (reused && mode != SSL_VERIFY_NONE && !(noted.hello & ASSUMED))
+        return STEKC_PLACE_UNKNOWN; /* whom it has verified is not known */
+    if (!reused && known)
+        remember(ssl, noted, standing, scope);
+    noted.hello |= SETTLED;
+    note(ssl, noted);
+    return STEKC_PLACE_KNOWN;
+}
+
+/* is_useless tells that OpenSSL ends a handshake that would resume session: it has verified
+   a client, and no session id context. */
+static int is_useless(const SSL_SESSION *session, int mode)
+{
+    unsigned size = 0;
+
+    ossl.SSL_SESSION_get0_id_context(session, &size);
+    return mode & SSL_VERIFY_PEER && size == 0;
+}
+
 enum stekc_place stekc_scope_issued(struct stekc_ticket *ticket)
 {
     SSL *ssl = ticket->ssl;
-    int mode = ossl.SSL_get_verify_mode(ssl), known;
-    unsigned id_size = 0;
-    const struct standing *standing;
-    struct stekc_scope scope;
+    int mode = ossl.SSL_get_verify_mode(ssl);
+    enum stekc_place place = STEKC_PLACE_KNOWN;
+    struct standing *standing;
     SSL_SESSION *session;
-    struct noted noted;
 
     if (!some_verify(mode))
         return STEKC_PLACE_KNOWN;
     session = ossl.SSL_get_session(ssl);
     standing = standing_of(ossl.SSL_get_SSL_CTX(ssl));
-    scope = scope_at(standing, mode, &known);
-    noted = noted_on(ssl);
     if (session == NULL)
         return STEKC_PLACE_UNKNOWN;
-    if (!(noted.hello & SETTLED)) {
-        int reused = ossl.SSL_session_reused(ssl);
-
-        if (reused && is_wrong(ssl, session, noted, standing, mode)) {
-            if (noted.key != 0)
-                learn(noted.key, scope, 1);
-            return STEKC_PLACE_WRONG;
-        }
-        if (reused && mode != SSL_VERIFY_NONE && !(noted.hello & ASSUMED))
-            return STEKC_PLACE_UNKNOWN; /* whom it has verified is not known */
-        if (!reused && known && atomic_load_explicit(&may_switch, memory_order_relaxed))
-            remember(ssl, noted, standing, scope);
-        noted.hello |= SETTLED;
-        if (atomic_load_explicit(&may_switch, memory_order_relaxed))
-            note(ssl, noted);
-    }
-    if (mode == SSL_VERIFY_NONE && ossl.SSL_SESSION_get0_peer(session) != NULL) {
-        known = standing != NULL;
-        scope = known ? standing->clients : no_scope;
-    }
-    if (!known)
+    if (atomic_load_explicit(&may_switch, memory_order_relaxed))
+        place = settle(ssl, session, standing, mode);
+    if (place != STEKC_PLACE_KNOWN)
+        return place;
+    if (mode == SSL_VERIFY_NONE && ossl.SSL_SESSION_get0_peer(session) == NULL)
+        return STEKC_PLACE_KNOWN;
+    if (standing == NULL)
         return STEKC_PLACE_UNKNOWN;
-    ossl.SSL_SESSION_get0_id_context(session, &id_size);
-    if (mode & SSL_VERIFY_PEER && id_size == 0)
-        return STEKC_PLACE_USELESS;
-    ticket->scope = scope;
-    return STEKC_PLACE_KNOWN;
+    if (mode != SSL_VERIFY_NONE && !atomic_load(&standing->has_verified))
+        atomic_store(&standing->has_verified, 1);
+    ticket->scope = standing->clients;
+    return is_useless(session, mode) ? STEKC_PLACE_USELESS : STEKC_PLACE_KNOWN;
 }
 
 int stekc_scope_needs_renewal(void)

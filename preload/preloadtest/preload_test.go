@@ -57,22 +57,32 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var compileOnce = sync.OnceValue(func() error {
-	out, err := exec.Command("gcc", "-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
-		"-Wno-deprecated-declarations", "-o", filepath.Join(scratch, "host"), "src/host.c",
-		"-lssl", "-lcrypto", "-ldl", "-lpthread").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
-	}
-	return nil
-})
+var (
+	compileLock sync.Mutex
+	compiled    = map[string]error{}
+)
 
-// host is the compiled program.
-func host(t *testing.T) string {
+// program is the compiled program of src/NAME.c.
+func program(t *testing.T, name string) string {
 	t.Helper()
-	require.NoError(t, compileOnce())
-	return filepath.Join(scratch, "host")
+	compileLock.Lock()
+	defer compileLock.Unlock()
+	path := filepath.Join(scratch, name)
+	if _, tried := compiled[name]; !tried {
+		out, err := exec.Command("gcc", "-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+			"-Wno-deprecated-declarations", "-o", path, "src/"+name+".c",
+			"-lssl", "-lcrypto", "-ldl", "-lpthread").CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
+		compiled[name] = err
+	}
+	require.NoError(t, compiled[name])
+	return path
 }
+
+// host is the program that most tests run.
+func host(t *testing.T) string { return program(t, "host") }
 
 // result is what a program came to.
 type result struct {

@@ -38,6 +38,9 @@ func FuzzConfigurations(f *testing.F) {
 		}
 		(&lighttpdFiles{files: files{target: tt}, variables: map[string]string{}}).parse(file, false, 0)
 		(&stunnelFiles{files: files{target: tt}}).parse(file, 0)
+		o := opensslConf{files: files{target: tt}, section: "default"}
+		o.parse(file, 0)
+		o.commands()
 		d := dovecotFiles{files: files{target: tt}}
 		d.parse(file, false, 0)
 		tt.dovecotEnvironment(d)

@@ -79,6 +79,7 @@ func (t *target) judge(l linkage) {
 	if !fit {
 		return
 	}
+	t.checkOpenSSLConf(l.find("libcrypto.so"))
 	switch {
 	case len(callers) == 0:
 		t.add(Finding{Unknown, "no-caller", "OpenSSL's TLS library is loaded, but nothing here takes SSL_CTX_new from it", nil,

@@ -155,20 +155,27 @@ const opensslValue = 65536
 
 // expand replaces $name, ${section::name} and $ENV::NAME.
 func (c *opensslConf) expand(text string) string {
-	text = opensslVariable.ReplaceAllStringFunc(text, func(v string) string {
-		v = strings.Trim(v, "${}()")
-		section, name, ok := strings.Cut(v, "::")
-		if !ok {
-			section, name = c.section, v
-		}
-		if section == "ENV" {
-			return c.env[name]
-		}
-		value, ok := c.value(section, name)
-		if !ok {
-			value, _ = c.value("default", name)
+	long := 0
+	return opensslVariable.ReplaceAllStringFunc(text, func(v string) string {
+		value := c.variable(strings.Trim(v, "${}()"))
+		if long += len(value); long > opensslValue {
+			return ""
 		}
 		return value
 	})
-	return text[:min(len(text), opensslValue)]
+}
+
+func (c *opensslConf) variable(name string) string {
+	section, name, ok := strings.Cut(name, "::")
+	if !ok {
+		section, name = c.section, section
+	}
+	if section == "ENV" {
+		return c.env[name]
+	}
+	value, ok := c.value(section, name)
+	if !ok {
+		value, _ = c.value("default", name)
+	}
+	return value
 }

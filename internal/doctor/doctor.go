@@ -148,7 +148,16 @@ var servers = []server{
 	{"Postfix", []string{"postfix", "master", "smtpd", "tlsproxy", "tlsmgr"}, (*target).checkPostfix},
 	{"openssl s_server", []string{"openssl"}, (*target).checkSServer},
 	{"Python", []string{"python*"}, (*target).checkPython},
+	{"PostgreSQL", []string{"postgres", "postmaster"}, (*target).checkPostgreSQL},
+	{"OpenVPN", []string{"openvpn"}, (*target).checkOpenVPN},
+	{"FreeRADIUS", []string{"freeradius", "radiusd"}, (*target).checkFreeRADIUS},
+	{"Traffic Server", []string{"traffic_manager"}, (*target).checkTrafficManager},
+	{"OpenLDAP", []string{"slapd"}, (*target).checkSlapd},
 }
+
+// tooCommon are names that mean a server only in a folder that is called like it:
+// OpenSMTPD has a smtpd, too.
+var tooCommon = []string{"master", "lmtp", "smtpd", "tlsproxy", "tlsmgr"}
 
 // serverOf returns nil for a program whose configuration we cannot read.
 func serverOf(program string) *server {
@@ -159,8 +168,7 @@ func serverOf(program string) *server {
 			if base != p && (!any || !strings.HasPrefix(base, prefix)) {
 				continue
 			}
-			// These names alone are too common to mean one server.
-			if (base == "master" || base == "lmtp") && !strings.Contains(strings.ToLower(program), strings.ToLower(s.name)) {
+			if slices.Contains(tooCommon, base) && !strings.Contains(strings.ToLower(program), strings.ToLower(s.name)) {
 				continue
 			}
 			return &servers[i]

@@ -70,7 +70,7 @@ func (t *target) checkLoaded(p, master *process) {
 		return
 	}
 	// What would keep it out did not.
-	t.report.Findings = slices.DeleteFunc(t.report.Findings, func(f Finding) bool { return f.Code == "environment-filtered" })
+	t.report.Findings = slices.DeleteFunc(t.report.Findings, func(f Finding) bool { return f.Code == "environment-filtered" || f.Code == "sanitizer" })
 	preload := p.files[i]
 	t.add(Finding{Good, "loaded", "stek is loaded", []Place{{File: preload.path}}, "", ""})
 	for _, f := range p.files {
@@ -88,7 +88,7 @@ func (t *target) checkLoaded(p, master *process) {
 func (t *target) notLoaded(p, master *process, named bool) {
 	if p.secure {
 		t.add(Finding{Blocks, "secure-mode", "It was started in secure mode: LD_PRELOAD is ignored", []Place{{File: p.exe}},
-			"The file is setuid or setgid or has capabilities, or a security module asks for it.", ""})
+			"The file is setuid or setgid or has capabilities, or a security module asks for it, or the program that started it had another effective than real user, as Traffic Server's traffic_manager has.", ""})
 		return
 	}
 	if t.report.Verdict() == Blocks {

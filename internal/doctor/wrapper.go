@@ -68,7 +68,7 @@ func skipping(n int, withValue string) wrapper {
 }
 
 func (t *target) noCommand(name string) ([]string, bool) {
-	t.add(Finding{Unknown, "no-command", "We do not see which command " + name + " starts", nil, "Name the server itself, or start it and ask: stek doctor PID.", ""})
+	t.add(Finding{Unknown, "no-command", "We do not see which command " + name + " starts", nil, "Name the server itself. Or: " + ask, ""})
 	return nil, false
 }
 
@@ -120,7 +120,7 @@ func throughShell(t *target, name string, args []string) ([]string, bool) {
 		}
 	}
 	t.add(Finding{Unknown, "shell-script", "A shell decides what is started", nil,
-		"LD_PRELOAD reaches what it starts, but we cannot tell what that is. Name the server itself, or start it and ask: stek doctor PID.", ""})
+		"LD_PRELOAD reaches what it starts, but we cannot tell what that is. Name the server itself. Or: " + ask, ""})
 	return nil, false
 }
 

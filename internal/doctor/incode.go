@@ -1,0 +1,55 @@
+package doctor
+
+import "strings"
+
+// The servers here have no line of configuration to read: their programs decide.
+
+// never says that a program switches tickets off whatever its configuration says,
+// and why they are not to be forced.
+func (t *target) never(server, why string) {
+	detail := "No line of its configuration changes that. There is nothing here for stek to do: start the server without. "
+	if t.forced() {
+		detail = "Take STEK_FORCE_TICKETS out of its environment: it switches them on. "
+	}
+	t.add(Finding{Off, "tickets-off-in-code", server + " switches session tickets off in its program", nil, detail + why, ""})
+}
+
+func (t *target) checkPostgreSQL() []string {
+	t.never("PostgreSQL", "Its own clients resume no session. Where it asks for client certificates, clients that did would be refused, since it names no session id context.")
+	return nil
+}
+
+func (t *target) checkOpenVPN() []string {
+	t.never("OpenVPN", "It checks the peer's certificate in every handshake, which a resumption leaves out.")
+	return nil
+}
+
+func (t *target) checkFreeRADIUS() []string {
+	t.never("FreeRADIUS", "What it allows a user is decided in a full handshake. To let users return sooner, switch its own cache on: cache { enable = yes } in the module eap.")
+	return nil
+}
+
+// checkTrafficManager speaks of the parent of Apache Traffic Server, whose real
+// and effective user differ when it starts the server.
+func (t *target) checkTrafficManager() []string {
+	t.add(Finding{Blocks, "secure-mode", "traffic_manager starts the server in secure mode: LD_PRELOAD is ignored", nil,
+		"Its real and its effective user differ then. Start the server without it:", "stek run -- traffic_server"})
+	return nil
+}
+
+// checkSlapd returns libldap: OpenLDAP's server does TLS with its client library.
+func (t *target) checkSlapd() []string {
+	program, err := t.object(t.program)
+	if err != nil {
+		return nil
+	}
+	for _, name := range program.needed {
+		if !strings.HasPrefix(name, "libldap") {
+			continue
+		}
+		if lib, ok := t.locate(name, program, program.rpath, t.linkerCache()); ok {
+			return []string{lib.path}
+		}
+	}
+	return nil
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/go-stek/stek/internal/agent"
 	"github.com/go-stek/stek/internal/doctor"
 )
 
@@ -63,9 +65,25 @@ func examine(cmd *cobra.Command, args []string) (doctor.Report, error) {
 			return doctor.Report{}, &exitError{exitUsage,
 				fmt.Errorf("doctor takes a process number, or -- and a command: %q is neither", args[0])}
 		}
-		report, err := doctor.Process(pid)
+		report, err := doctor.Process(pid, statuses(cmd.Context()))
 		return report, failed(err)
 	}
 	report, err := doctor.Command(args, os.Environ())
 	return report, failed(err)
+}
+
+// statuses are those of every stek that answers this user. Without one doctor tells
+// from files alone.
+func statuses(ctx context.Context) []agent.Status {
+	peers, err := agent.Peers(ctx, 0)
+	if err != nil {
+		return nil
+	}
+	var all []agent.Status
+	for _, p := range peers {
+		if s, err := p.Status(ctx); err == nil {
+			all = append(all, s)
+		}
+	}
+	return all
 }

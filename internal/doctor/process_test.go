@@ -76,7 +76,7 @@ func runSServer(t *testing.T, environ []string, more ...string) int {
 
 func inspect(t *testing.T, pid int) Report {
 	t.Helper()
-	r, err := Process(pid)
+	r, err := Process(pid, nil)
 	require.NoError(t, err)
 	return r
 }
@@ -189,7 +189,7 @@ func TestProcessInSecureModeIsOutOfReach(t *testing.T) {
 }
 
 func TestNoSuchProcessIsAnError(t *testing.T) {
-	_, err := Process(1 << 30)
+	_, err := Process(1<<30, nil)
 	require.EqualError(t, err, "examine process 1073741824: no such process")
 }
 
@@ -232,7 +232,8 @@ func TestTableIsFoundWithoutTheEnvironment(t *testing.T) {
 }
 
 func TestMapsOfAProcessAreReadOnce(t *testing.T) {
-	require.Equal(t, []mappedFile{{"/usr/lib/libssl.so.3", false}, {"/run/a b", true}, {"/memfd:stek-keys", false}, {"/secretmem", false}}, parseMaps(
+	require.Equal(t, []mappedFile{
+		{"/usr/lib/libssl.so.3", false, "08:01 12"}, {"/run/a b", true, "08:01 13"}, {"/memfd:stek-keys", false, "00:01 14"}, {"/secretmem", false, "00:01 15"}}, parseMaps(
 		"7f00-7f01 r--p 00000000 08:01 12                 /usr/lib/libssl.so.3\n"+
 			"7f01-7f02 r-xp 00001000 08:01 12                 /usr/lib/libssl.so.3\n"+
 			"7f02-7f03 r--s 00000000 08:01 13                 /run/a b (deleted)\n"+

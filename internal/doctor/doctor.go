@@ -152,6 +152,8 @@ var servers = []server{
 	{"OpenVPN", []string{"openvpn"}, (*target).checkOpenVPN},
 	{"FreeRADIUS", []string{"freeradius", "radiusd"}, (*target).checkFreeRADIUS},
 	{"Traffic Server", []string{"traffic_manager"}, (*target).checkTrafficManager},
+	{"vsftpd", []string{"vsftpd"}, (*target).checkVsftpd},
+	{"ProFTPD", []string{"proftpd", "in.proftpd"}, (*target).checkProFTPD},
 	{"OpenLDAP", []string{"slapd"}, (*target).checkSlapd},
 }
 

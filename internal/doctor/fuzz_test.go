@@ -38,6 +38,8 @@ func FuzzConfigurations(f *testing.F) {
 		}
 		(&lighttpdFiles{files: files{target: tt}, variables: map[string]string{}}).parse(file, false, 0)
 		(&stunnelFiles{files: files{target: tt}}).parse(file, 0)
+		settings("f", lines)
+		(&proftpdFiles{files: files{target: tt}}).parse(file, 0)
 		o := opensslConf{files: files{target: tt}, section: "default"}
 		o.parse(file, 0)
 		o.commands()

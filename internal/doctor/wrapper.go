@@ -209,6 +209,13 @@ func throughStek(t *target, name string, args []string) ([]string, bool) {
 		isOurs := func(f Finding) bool { return f.Code == "env-cleared" || f.Code == "env-replaced" }
 		t.report.Findings = slices.DeleteFunc(t.report.Findings, isOurs)
 		options := args[:len(args)-len(rest)]
+		for i, word := range options {
+			if group, ok := strings.CutPrefix(word, "--name-group="); ok {
+				t.env["STEK_NAME_GROUP"] = group
+			} else if word == "--name-group" && i+1 < len(options) {
+				t.env["STEK_NAME_GROUP"] = options[i+1]
+			}
+		}
 		if slices.Contains(options, "--force-tickets") || slices.Contains(options, "--force-tickets=true") {
 			t.env["STEK_FORCE_TICKETS"] = "1"
 		}

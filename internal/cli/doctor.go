@@ -20,11 +20,12 @@ func doctorCommand() *cobra.Command {
 		Short: "Tell whether stek can serve a server, and what stands in the way",
 		Long: `doctor looks at a server, as it would be started or as it runs, and tells in plain
 words whether stek can give it ticket keys, what stands in the way, and the line
-of its configuration to change. It starts no server. What it asks a server's own
-programs for, such as nginx -T, is its configuration.
+of its configuration to change. It runs no other program: it reads programs,
+configuration files and /proc. Of a process it also reads what the table of keys
+has counted, if its stek run or stek agent answers this user.
 
 Exit codes: 0 if tickets will have the keys of stek, 1 if something stands in the
-way.`,
+way or doctor cannot tell.`,
 		Example: `  stek doctor -- nginx
   stek doctor -- haproxy -W -f /etc/haproxy/haproxy.cfg
   stek doctor 4711`,

@@ -147,3 +147,18 @@ func TestDoctorKnowsThatATableIsOfSeveralServers(t *testing.T) {
 	require.Zero(t, code, text)
 	require.Equal(t, "good", found["counts"], text)
 }
+
+func TestDoctorRunsNoProgram(t *testing.T) {
+	folder := t.TempDir()
+	source, ran := filepath.Join(folder, "server.c"), filepath.Join(folder, "ran")
+	require.NoError(t, os.WriteFile(source, []byte("#include <fcntl.h>\nint main(void) { return creat(\""+ran+"\", 0600) < 0; }\n"), 0o644))
+	for _, name := range []string{"nginx", "apache2", "haproxy", "dovecot", "postfix", "python3.11", "openssl"} {
+		program := filepath.Join(folder, name)
+		out, err := exec.Command("gcc", "-o", program, source).CombinedOutput()
+		require.NoError(t, err, string(out))
+		execute(t, "doctor", "--", program)
+		require.NoFileExists(t, ran, name)
+	}
+	_, help, _ := execute(t, "doctor", "--help")
+	require.Contains(t, help, "It runs no other program")
+}

@@ -154,6 +154,9 @@ var servers = []server{
 	{"Traffic Server", []string{"traffic_manager"}, (*target).checkTrafficManager},
 	{"vsftpd", []string{"vsftpd"}, (*target).checkVsftpd},
 	{"ProFTPD", []string{"proftpd", "in.proftpd"}, (*target).checkProFTPD},
+	{"BIND", []string{"named"}, (*target).checkBIND},
+	{"MariaDB", []string{"mariadbd"}, (*target).checkMariaDB},
+	{"Ruby", []string{"ruby*"}, (*target).checkRuby},
 	{"OpenLDAP", []string{"slapd"}, (*target).checkSlapd},
 }
 

@@ -1,6 +1,9 @@
 package doctor
 
-import "strings"
+import (
+	"path/filepath"
+	"strings"
+)
 
 // The servers here have no line of configuration to read: their programs decide.
 
@@ -49,6 +52,34 @@ func (t *target) checkSlapd() []string {
 		}
 		if lib, ok := t.locate(name, program, program.rpath, t.linkerCache()); ok {
 			return []string{lib.path}
+		}
+	}
+	return nil
+}
+
+// newContext adds the note about a server whose session id context is another one
+// after each start.
+func (t *target) newContext(server string) {
+	t.context(server, "a value that is new at each start",
+		"After a restart every client makes one full handshake, whatever the keys are, and two hosts never accept each other's tickets. Resumption while it runs is not affected.")
+}
+
+func (t *target) checkBIND() []string {
+	t.newContext("BIND")
+	return nil
+}
+
+func (t *target) checkMariaDB() []string {
+	t.newContext("MariaDB")
+	return nil
+}
+
+// checkRuby knows servers by their scripts.
+func (t *target) checkRuby() []string {
+	for _, arg := range t.args() {
+		if filepath.Base(arg) == "puma" {
+			t.newContext("Puma")
+			break
 		}
 	}
 	return nil

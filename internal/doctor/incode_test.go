@@ -125,3 +125,20 @@ func TestWhatCannotBeToldSaysHowToFindOut(t *testing.T) {
 		require.Contains(t, strings.Join(strings.Fields(text(t, r)), " "), ask)
 	}
 }
+
+func TestServersWithANewContextAtEachStart(t *testing.T) {
+	server := build(t, "server", "-lssl", "-lcrypto")
+	ruby := called(t, server, "ruby3.1")
+	puma := filepath.Join(t.TempDir(), "puma")
+	require.NoError(t, os.WriteFile(puma, []byte("#!"+ruby+"\n"), 0o755))
+	for name, argv := range map[string][]string{
+		"BIND": {called(t, server, "named"), "-f"}, "MariaDB": {called(t, server, "mariadbd")}, "Puma": {puma, "-b", "ssl://127.0.0.1:9292"},
+	} {
+		r := examine(t, argv...)
+		require.Equal(t, Good, r.Verdict(), text(t, r))
+		f := finding(t, r, "session-context")
+		require.Equal(t, name+" binds tickets to a value that is new at each start", f.Title)
+		require.Contains(t, f.Detail, "After a restart every client makes one full handshake")
+	}
+	require.Nil(t, examine(t, ruby, "other.rb").Find("session-context"))
+}

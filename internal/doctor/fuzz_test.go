@@ -42,7 +42,7 @@ func FuzzConfigurations(f *testing.F) {
 		(&proftpdFiles{files: files{target: tt}}).parse(file, 0)
 		o := opensslConf{files: files{target: tt}, section: "default"}
 		o.parse(file, 0)
-		o.commands()
+		o.commands("openssl_conf")
 		d := dovecotFiles{files: files{target: tt}}
 		d.parse(file, false, 0)
 		tt.dovecotEnvironment(d)

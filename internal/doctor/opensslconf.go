@@ -16,7 +16,11 @@ var (
 // it says of TLS holds for every server.
 func (t *target) checkOpenSSLConf(libcrypto *library) {
 	file, named := t.env["OPENSSL_CONF"]
-	if !named && libcrypto != nil {
+	application := "openssl_conf"
+	if base := filepath.Base(t.program); base == "node" || base == "nodejs" {
+		application = t.nodeConf(&file)
+	}
+	if !named && file == "" && libcrypto != nil {
 		if data, err := t.read(libcrypto.path, maxProgram); err == nil {
 			if m := opensslDir.FindSubmatch(data); m != nil {
 				file = filepath.Join(string(m[1]), "openssl.cnf")
@@ -29,7 +33,7 @@ func (t *target) checkOpenSSLConf(libcrypto *library) {
 	c := opensslConf{files: files{target: t}, section: "default", dir: t.env["OPENSSL_CONF_INCLUDE"]}
 	c.parse(t.abs(file), 0)
 	var off, none []Place
-	for _, d := range c.commands() {
+	for _, d := range c.commands(application) {
 		isOff, isNone := confCommand(d.name, d.args[0])
 		if isOff {
 			off = append(off, d.place("(take -SessionTicket out of the line)"))
@@ -42,6 +46,21 @@ func (t *target) checkOpenSSLConf(libcrypto *library) {
 	t.noTickets13("OpenSSL's own configuration has no TLS 1.3 ticket issued", none, "It holds for every program that reads this file.")
 }
 
+// nodeConf returns the setting that Node.js begins with, which is one of its own
+// unless it is told otherwise, and replaces file by one that its options name.
+func (t *target) nodeConf(file *string) string {
+	application := "nodejs_conf"
+	for _, option := range append(strings.Fields(t.env["NODE_OPTIONS"]), t.args()...) {
+		if option == "--openssl-shared-config" {
+			application = "openssl_conf"
+		}
+		if path, ok := strings.CutPrefix(option, "--openssl-config="); ok {
+			*file = path
+		}
+	}
+	return application
+}
+
 type opensslConf struct {
 	files
 	section string // the one that lines belong to now
@@ -51,9 +70,9 @@ type opensslConf struct {
 
 // commands are those that libssl runs on every context: the section that
 // system_default names, in the one that ssl_conf names, in the one that
-// openssl_conf names.
-func (c *opensslConf) commands() []directive {
-	modules, ok := c.value("default", "openssl_conf")
+// application names, which is openssl_conf for most.
+func (c *opensslConf) commands(application string) []directive {
+	modules, ok := c.value("default", application)
 	if !ok {
 		return nil
 	}

@@ -100,6 +100,14 @@ func TestProcessConfigurationIsRead(t *testing.T) {
 	require.Equal(t, "stek can reach this server, but its tickets are not used.", r.Summary())
 }
 
+func TestOpenSSLsConfigurationIsThatOfTheProcess(t *testing.T) {
+	t.Setenv("OPENSSL_CONF", "/no/such/file") // ours is another matter
+	file := write(t, "openssl.cnf", "openssl_conf = i\n[i]\nssl_conf = s\n[s]\nsystem_default = d\n[d]\nOptions = -SessionTicket\n")
+	r := inspect(t, runSServer(t, []string{"OPENSSL_CONF=" + file}))
+	require.Equal(t, file, finding(t, r, "tickets-off").Places[0].File)
+	require.Nil(t, inspect(t, runSServer(t, nil)).Find("tickets-off"))
+}
+
 // preload builds a library called like ours, which maps the table it is given.
 func preload(t *testing.T) string {
 	t.Helper()

@@ -338,3 +338,25 @@ func TestConfigurationInAFilteredEnvironmentIsNotRead(t *testing.T) {
 	r = examineWith(t, env, need(t, "dovecot", "dovecot-core"))
 	require.Nil(t, r.Find("tickets-off"), text(t, r))
 }
+
+// As seen with Debian's Node.js 18.
+func TestNodeHasASettingOfItsOwnInOpenSSLsConfiguration(t *testing.T) {
+	const rest = " = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[d]\nOptions = -SessionTicket\n"
+	shared, own := write(t, "openssl.cnf", "openssl_conf"+rest), write(t, "node.cnf", "nodejs_conf"+rest)
+	node := called(t, build(t, "server", "-lssl", "-lcrypto"), "node")
+	for _, tt := range []struct {
+		env  []string
+		args []string
+		want Severity
+	}{
+		{[]string{"OPENSSL_CONF=" + shared}, nil, Good},
+		{[]string{"OPENSSL_CONF=" + shared}, []string{"--openssl-shared-config", "app.js"}, Off},
+		{[]string{"OPENSSL_CONF=" + shared, "NODE_OPTIONS=--no-warnings --openssl-shared-config"}, nil, Off},
+		{[]string{"OPENSSL_CONF=" + own}, nil, Off},
+		{nil, []string{"--openssl-config=" + own}, Off},
+		{[]string{"OPENSSL_CONF=" + own}, []string{"--openssl-shared-config"}, Good},
+	} {
+		r := examineWith(t, tt.env, append([]string{node}, tt.args...)...)
+		require.Equal(t, tt.want, r.Verdict(), "%s %s: %s", tt.env, tt.args, text(t, r))
+	}
+}

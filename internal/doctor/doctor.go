@@ -151,6 +151,7 @@ var servers = []server{
 	{"PostgreSQL", []string{"postgres", "postmaster"}, (*target).checkPostgreSQL},
 	{"OpenVPN", []string{"openvpn"}, (*target).checkOpenVPN},
 	{"FreeRADIUS", []string{"freeradius", "radiusd"}, (*target).checkFreeRADIUS},
+	{"OpenSMTPD", []string{"smtpd"}, (*target).checkOpenSMTPD},
 	{"Traffic Server", []string{"traffic_manager"}, (*target).checkTrafficManager},
 	{"vsftpd", []string{"vsftpd"}, (*target).checkVsftpd},
 	{"ProFTPD", []string{"proftpd", "in.proftpd"}, (*target).checkProFTPD},
@@ -162,7 +163,10 @@ var servers = []server{
 
 // tooCommon are names that mean a server only in a folder that is called like it:
 // OpenSMTPD has a smtpd, too.
-var tooCommon = []string{"master", "lmtp", "smtpd", "tlsproxy", "tlsmgr"}
+var tooCommon = map[string][]string{
+	"Postfix": {"master", "smtpd", "tlsproxy", "tlsmgr"},
+	"Dovecot": {"lmtp"},
+}
 
 // serverOf returns nil for a program whose configuration we cannot read.
 func serverOf(program string) *server {
@@ -173,7 +177,7 @@ func serverOf(program string) *server {
 			if base != p && (!any || !strings.HasPrefix(base, prefix)) {
 				continue
 			}
-			if slices.Contains(tooCommon, base) && !strings.Contains(strings.ToLower(program), strings.ToLower(s.name)) {
+			if slices.Contains(tooCommon[s.name], base) && !strings.Contains(strings.ToLower(program), strings.ToLower(s.name)) {
 				continue
 			}
 			return &servers[i]

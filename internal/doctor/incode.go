@@ -32,6 +32,11 @@ func (t *target) checkFreeRADIUS() []string {
 	return nil
 }
 
+func (t *target) checkOpenSMTPD() []string {
+	t.never("OpenSMTPD", "It keeps no session on its side either: its authors chose full handshakes.")
+	return nil
+}
+
 // checkTrafficManager speaks of the parent of Apache Traffic Server, whose real
 // and effective user differ when it starts the server.
 func (t *target) checkTrafficManager() []string {

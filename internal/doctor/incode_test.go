@@ -24,7 +24,7 @@ func called(t *testing.T, program, name string) string {
 func TestServersThatNeverHaveTickets(t *testing.T) {
 	server := build(t, "server", "-lssl", "-lcrypto")
 	for program, name := range map[string]string{
-		"postgres": "PostgreSQL", "postmaster": "PostgreSQL", "openvpn": "OpenVPN", "freeradius": "FreeRADIUS", "radiusd": "FreeRADIUS",
+		"postgres": "PostgreSQL", "postmaster": "PostgreSQL", "openvpn": "OpenVPN", "freeradius": "FreeRADIUS", "radiusd": "FreeRADIUS", "smtpd": "OpenSMTPD",
 	} {
 		path := called(t, server, program)
 		r := examine(t, path)
@@ -99,15 +99,15 @@ func TestTLSThatComesWithALibrary(t *testing.T) {
 	}
 }
 
-func TestOpenSMTPDIsTakenForItself(t *testing.T) {
-	server := build(t, "server", "-lssl", "-lcrypto")
-	require.Equal(t, Good, examine(t, called(t, server, "smtpd")).Verdict())
-	for _, name := range tooCommon {
-		require.Nil(t, serverOf("/usr/sbin/"+name), name)
+func TestNamesThatSeveralServersHave(t *testing.T) {
+	for program, name := range map[string]string{
+		"/usr/sbin/smtpd": "OpenSMTPD", "/usr/lib/postfix/sbin/smtpd": "Postfix", "/usr/lib/postfix/sbin/master": "Postfix", "/usr/lib/dovecot/lmtp": "Dovecot",
+	} {
+		require.Equal(t, name, serverOf(program).name, program)
 	}
-	require.Equal(t, "Postfix", serverOf("/usr/lib/postfix/sbin/smtpd").name)
-	require.Equal(t, "Postfix", serverOf("/usr/lib/postfix/sbin/master").name)
-	require.Equal(t, "Dovecot", serverOf("/usr/lib/dovecot/lmtp").name)
+	for _, program := range []string{"/usr/sbin/master", "/usr/sbin/tlsproxy", "/usr/sbin/tlsmgr", "/usr/sbin/lmtp"} {
+		require.Nil(t, serverOf(program), program)
+	}
 }
 
 // Each of these tells how to find out.

@@ -15,6 +15,9 @@ import (
 func (t *target) checkCounts(p, master *process, file mappedFile, agents []agent.Status) {
 	writer, counts := countsOf(file, agents)
 	if counts == nil {
+		if t.report.Verdict() == Unknown {
+			t.add(Finding{Note, "no-counts", "Its stek run or stek agent does not answer here", nil, "The counts of its table would tell. Ask as root, and in its network namespace.", ""})
+		}
 		return
 	}
 	seen := fmt.Sprintf("Contexts seen: %d. Tickets issued: %d, accepted: %d.", counts.Contexts, counts.Issued, counts.Accepted)
@@ -69,10 +72,11 @@ func filesOf(pid int) []mappedFile {
 // sharers are the processes with the same table that belong to another server.
 func sharers(p, master *process, writer int, file mappedFile) []int {
 	folders, _ := filepath.Glob("/proc/[0-9]*")
+	above := ancestors(p.pid)
 	var others []int
 	for _, folder := range folders {
 		pid, _ := strconv.Atoi(filepath.Base(folder))
-		if pid == writer || slices.Contains(ancestors(pid), master.pid) || slices.Contains(ancestors(p.pid), pid) {
+		if pid == writer || slices.Contains(ancestors(pid), master.pid) || slices.Contains(above, pid) {
 			continue
 		}
 		if slices.ContainsFunc(filesOf(pid), func(f mappedFile) bool { return f.id == file.id }) {

@@ -126,6 +126,20 @@ func TestProcessWithStekNamesItsTable(t *testing.T) {
 	require.Equal(t, table, finding(t, r, "table").Places[0].File)
 }
 
+func TestProcessWhoseCountsCannotBeRead(t *testing.T) {
+	cmd := exec.Command(build(t, "module", "-ldl"))
+	cmd.Env = []string{"LD_PRELOAD=" + preload(t), "STEK_TABLE=" + write(t, "table", strings.Repeat("x", 4096))}
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	_, err = out.Read(make([]byte, 8))
+	require.NoError(t, err)
+	r := inspect(t, cmd.Process.Pid)
+	require.Equal(t, Unknown, r.Verdict(), text(t, r))
+	require.Contains(t, finding(t, r, "no-counts").Detail, "Ask as root")
+}
+
 func TestProcessWhoseTableWasReplaced(t *testing.T) {
 	table := write(t, "table", strings.Repeat("x", 4096))
 	pid := runSServer(t, []string{"LD_PRELOAD=" + preload(t), "STEK_TABLE=" + table})

@@ -118,7 +118,7 @@ func (p *Process) Wait() int {
 			if !childrenLeft || (mainEnded && exitCode(p.status) != 0) {
 				return exitCode(p.status)
 			}
-			if mainEnded && p.ending {
+			if p.final && p.ending && grace == nil {
 				grace = time.After(lastGrace)
 			}
 		case <-grace:
@@ -140,7 +140,7 @@ func (p *Process) reap() (mainEnded, childrenLeft bool) {
 		isServer := !p.final && p.isServer(pid) // what tells it is gone once it is collected
 		var status syscall.WaitStatus
 		if _, err := syscall.Wait4(pid, &status, 0, nil); err != nil {
-			return mainEnded, true
+			continue // interrupted
 		}
 		if isServer {
 			mainEnded = mainEnded || pid == p.main

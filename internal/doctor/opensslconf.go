@@ -139,7 +139,8 @@ func (c *opensslConf) parse(file string, depth int) {
 			continue
 		}
 		if pragma, ok := strings.CutPrefix(name, ".pragma"); ok {
-			if dir, ok := strings.CutPrefix(strings.TrimSpace(pragma+value), "includedir:"); ok {
+			dir, ok := strings.CutPrefix(strings.TrimSpace(pragma+value), "includedir:")
+			if ok && c.env["OPENSSL_CONF_INCLUDE"] == "" {
 				c.dir = dir
 			}
 			continue

@@ -296,8 +296,15 @@ func TestOpenSSLsOwnConfigurationIsRead(t *testing.T) {
 func TestOpenSSLsOwnConfigurationDoesWhatWeRead(t *testing.T) {
 	probe := build(t, "tickets", "-lssl", "-lcrypto")
 	file := testdata(t, "openssl", "openssl.cnf")
+	folder, other := filepath.Join(filepath.Dir(file), "more"), t.TempDir()
+	const start = "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[d]\n"
 	for _, tt := range []struct{ file, want string }{
 		{file, "off, 0 in TLS 1.3\n"},
+		{write(t, "c.cnf", ".pragma includedir:"+folder+"\n"+start+".include tls.cnf\n"), "off, 2 in TLS 1.3\n"},
+		{write(t, "d.cnf", ".pragma = includedir:"+other+"\n"+start+".include tls.cnf\n"), "on, 2 in TLS 1.3\n"},
+		{write(t, "e.cnf", start+".include "+folder+"\nNumTickets = \"0\" # none\n"), "off, 0 in TLS 1.3\n"},
+		{write(t, "f.cnf", start+"o = -SessionTicket\nOptions = $d::o\n"), "off, 2 in TLS 1.3\n"},
+		{write(t, "g.cnf", "[x]\no = -SessionTicket\n[default]\n"+start+"Options = $(x::o)\n"), "off, 2 in TLS 1.3\n"},
 		{write(t, "a.cnf", "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[d]\nOptions = -SessionTicket\n[d]\nOptions = SessionTicket\n"), "on, 2 in TLS 1.3\n"},
 		{write(t, "b.cnf", "openssl_conf = init\n[init]\nssl_conf.x = ssl\n[ssl]\nsystem_default = d\n[d]\nserver.options = sessionticket,-SESSIONTICKET\n"), "off, 2 in TLS 1.3\n"},
 	} {
@@ -310,6 +317,13 @@ func TestOpenSSLsOwnConfigurationDoesWhatWeRead(t *testing.T) {
 		require.Equal(t, strings.HasPrefix(tt.want, "off"), r.Find("tickets-off") != nil, text(t, r))
 		require.Equal(t, strings.Contains(tt.want, " 0 in"), r.Find("num-tickets") != nil, text(t, r))
 	}
+
+	cmd := exec.Command(probe) // the environment goes before the file
+	cmd.Env = []string{"OPENSSL_CONF_INCLUDE=" + folder, "OPENSSL_CONF=" + write(t, "h.cnf", ".pragma includedir:"+other+"\n"+start+".include tls.cnf\n")}
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	require.Equal(t, "off, 2 in TLS 1.3\n", string(out))
+	finding(t, examineWith(t, cmd.Env, probe), "tickets-off")
 }
 
 // Without OPENSSL_CONF libcrypto reads the file in the folder it was built for.

@@ -40,7 +40,7 @@ func FuzzConfigurations(f *testing.F) {
 		(&stunnelFiles{files: files{target: tt}}).parse(file, 0)
 		settings("f", lines)
 		(&proftpdFiles{files: files{target: tt}}).parse(file, 0)
-		o := opensslConf{files: files{target: tt}, section: "default"}
+		o := newOpensslConf(tt)
 		o.parse(file, 0)
 		o.commands("openssl_conf")
 		d := dovecotFiles{files: files{target: tt}}

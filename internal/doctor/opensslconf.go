@@ -18,9 +18,12 @@ func (t *target) checkOpenSSLConf(libcrypto *library) {
 	file, named := t.env["OPENSSL_CONF"]
 	application := "openssl_conf"
 	if base := filepath.Base(t.program); base == "node" || base == "nodejs" {
-		application = t.nodeConf(&file)
+		var own string
+		if application, own = t.nodeConf(); own != "" {
+			file, named = own, true
+		}
 	}
-	if !named && file == "" && libcrypto != nil {
+	if !named && libcrypto != nil {
 		if data, err := t.read(libcrypto.path, maxProgram); err == nil {
 			if m := opensslDir.FindSubmatch(data); m != nil {
 				file = filepath.Join(string(m[1]), "openssl.cnf")
@@ -30,7 +33,7 @@ func (t *target) checkOpenSSLConf(libcrypto *library) {
 	if file == "" {
 		return
 	}
-	c := opensslConf{files: files{target: t}, section: "default", dir: t.env["OPENSSL_CONF_INCLUDE"]}
+	c := newOpensslConf(t)
 	c.parse(t.abs(file), 0)
 	var off, none []Place
 	for _, d := range c.commands(application) {
@@ -47,18 +50,18 @@ func (t *target) checkOpenSSLConf(libcrypto *library) {
 }
 
 // nodeConf returns the setting that Node.js begins with, which is one of its own
-// unless it is told otherwise, and replaces file by one that its options name.
-func (t *target) nodeConf(file *string) string {
-	application := "nodejs_conf"
+// unless it is told otherwise, and the file that its options name, or "".
+func (t *target) nodeConf() (application, file string) {
+	application = "nodejs_conf"
 	for _, option := range append(strings.Fields(t.env["NODE_OPTIONS"]), t.args()...) {
 		if option == "--openssl-shared-config" {
 			application = "openssl_conf"
 		}
 		if path, ok := strings.CutPrefix(option, "--openssl-config="); ok {
-			*file = path
+			file = path
 		}
 	}
-	return application
+	return application, file
 }
 
 type opensslConf struct {
@@ -66,13 +69,20 @@ type opensslConf struct {
 	section string // the one that lines belong to now
 	dir     string // of relative includes
 	found   []directive
+	values  map[opensslName]string
+}
+
+type opensslName struct{ section, name string }
+
+func newOpensslConf(t *target) *opensslConf {
+	return &opensslConf{files: files{target: t}, section: "default", dir: t.env["OPENSSL_CONF_INCLUDE"], values: map[opensslName]string{}}
 }
 
 // commands are those that libssl runs on every context: the section that
 // system_default names, in the one that ssl_conf names, in the one that
 // application names, which is openssl_conf for most.
 func (c *opensslConf) commands(application string) []directive {
-	modules, ok := c.value("default", application)
+	modules, ok := c.values[opensslName{"default", application}]
 	if !ok {
 		return nil
 	}
@@ -80,7 +90,7 @@ func (c *opensslConf) commands(application string) []directive {
 		if name, _, _ := strings.Cut(module.name, "."); name != "ssl_conf" {
 			continue
 		}
-		section, ok := c.value(module.args[0], "system_default")
+		section, ok := c.values[opensslName{module.args[0], "system_default"}]
 		if !ok {
 			continue
 		}
@@ -96,21 +106,15 @@ func (c *opensslConf) commands(application string) []directive {
 // in are the settings of a section. A later one replaces one of the same name.
 func (c *opensslConf) in(section string) []directive {
 	var list []directive
-	for _, d := range c.found {
-		if d.context[0] == section {
-			list = slices.DeleteFunc(list, func(other directive) bool { return other.name == d.name })
+	seen := map[string]bool{}
+	for _, d := range slices.Backward(c.found) {
+		if d.context[0] == section && !seen[d.name] {
+			seen[d.name] = true
 			list = append(list, d)
 		}
 	}
+	slices.Reverse(list)
 	return list
-}
-
-func (c *opensslConf) value(section, name string) (string, bool) {
-	d, ok := lastOf(c.in(section), name)
-	if !ok {
-		return "", false
-	}
-	return d.args[0], true
 }
 
 // parse adds the settings of one file and of those that it includes. A section
@@ -153,6 +157,7 @@ func (c *opensslConf) parse(file string, depth int) {
 			section, name = other, rest
 		}
 		c.found = append(c.found, directive{name, []string{value}, []string{section}, file, first + 1, lines[first]})
+		c.values[opensslName{section, name}] = value
 	}
 }
 
@@ -193,9 +198,8 @@ func (c *opensslConf) variable(name string) string {
 	if section == "ENV" {
 		return c.env[name]
 	}
-	value, ok := c.value(section, name)
-	if !ok {
-		value, _ = c.value("default", name)
+	if value, ok := c.values[opensslName{section, name}]; ok {
+		return value
 	}
-	return value
+	return c.values[opensslName{"default", name}]
 }

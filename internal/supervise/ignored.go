@@ -1,7 +1,7 @@
 package supervise
 
 /*
-#cgo CFLAGS: -std=c11 -Wall -Wextra -Wpedantic -Werror
+#cgo CFLAGS: -std=c11 -Wall -Wextra -Werror
 #include "ignored.h"
 */
 import "C"

@@ -100,7 +100,7 @@ install: $(LIB_FILES)
 
 PRELOAD_SOURCES := $(wildcard preload/*.c)
 COMMAND_FILES := build/stek build/libstek-preload.so build/man
-COMMAND_GO := go.mod $(wildcard *.go *.c *.h) $(shell find backend cmd internal ticketkey -name '*.go')
+COMMAND_GO := go.mod $(wildcard *.go *.c *.h) $(shell find backend cmd internal ticketkey -name '*.go' -o -name '*.[ch]')
 
 command: setup-build
 	@$(MAKE) --no-print-directory $(COMMAND_FILES)

@@ -35,6 +35,7 @@ everything() {
     need "test" stunnel4 command -v stunnel4
     need "test" dovecot-imapd test -e "$root/usr/lib/dovecot/imap-login"
     need "test" postfix command -v postfix
+    need "test" vsftpd command -v vsftpd
     need "test" python3 test -e "$root/usr/bin/python3"
     need "test" systemd command -v systemd-analyze
     need "test" prometheus command -v promtool

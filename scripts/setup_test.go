@@ -48,7 +48,7 @@ var allPackages = append([]string{"gcc", "libc6-dev", "libssl-dev", "pkg-config"
 // servers is what the tests need beside a compiler, by the file that tells that
 // the package is there.
 var servers = []string{"nginx", "haproxy", "apache2", "lighttpd", "lighttpd-mod-openssl", "stunnel4",
-	"dovecot-imapd", "postfix", "python3", "systemd", "prometheus", "gnuplot-nox"}
+	"dovecot-imapd", "postfix", "vsftpd", "python3", "systemd", "prometheus", "gnuplot-nox"}
 
 // files are those of packages that are no command of the package's name.
 var files = map[string]string{

@@ -73,8 +73,8 @@ read every session of the servers on it.`,
 	flags.StringVar(&o.mode, "mode", "0640", "permissions of the table, in octal: at most 0640")
 	flags.StringVar(&o.metrics, "metrics", fromEnvironment("STEK_METRICS", ""), "serve metrics for Prometheus on this address, such as 127.0.0.1:9464")
 	// How the library starts an agent for a server that has none.
-	flags.IntVar(&o.lifeline, "lifeline-fd", -1, "end when this pipe is closed")
-	flags.IntVar(&o.ready, "ready-fd", -1, "write the process number to this pipe when there are keys")
+	flags.IntVar(&o.lifeline, "lifeline-fd", -1, "end when no server holds the other end of this pipe or maps the table")
+	flags.IntVar(&o.ready, "ready-fd", -1, "when there are keys, write to this pipe the name of the socket that hands the table over")
 	for _, hidden := range []string{"lifeline-fd", "ready-fd"} {
 		_ = flags.MarkHidden(hidden)
 	}

@@ -202,14 +202,34 @@ func TestRunForwardsSignals(t *testing.T) {
 	require.Equal(t, 3, s.end(syscall.SIGTERM))
 }
 
-func TestRunLeavesSignalsIgnoredThatItWasToldToIgnore(t *testing.T) {
-	cmd := command(t)
-	cmd.Args = append([]string{"nohup", os.Args[0]}, run("--", "sh", "-c", "kill -HUP $PPID; sleep 0.1; echo alive")...)
-	cmd.Path = "/usr/bin/nohup"
-	cmd.Stdin = strings.NewReader("")
-	out, err := cmd.Output()
-	require.NoError(t, err)
-	require.Equal(t, "alive\n", string(out))
+// The server alone is the judge of what nohup, a shell or systemd make it ignore.
+func TestSignalsIgnoredAtTheStartAreIgnoredByTheServer(t *testing.T) {
+	for _, start := range []string{
+		`exec "$@"`,
+		`trap "" HUP; exec "$@"`,      // as nohup(1) does
+		`trap "" INT QUIT; exec "$@"`, // as a shell does for what it puts into the background
+		`trap "" PIPE; exec "$@"`,     // as systemd does
+		`trap "" TERM USR1 TSTP ALRM 40; exec "$@"`,
+	} {
+		server := []string{"grep", "SigIgn", "/proc/self/status"}
+		alone, err := exec.Command("bash", append([]string{"-c", start, "bash"}, server...)...).Output()
+		require.NoError(t, err)
+		cmd := exec.Command("bash", append([]string{"-c", start, "bash", os.Args[0]}, run(append([]string{"--"}, server...)...)...)...)
+		cmd.Env = append(os.Environ(), beStek)
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		require.Equal(t, string(alone), string(out), start)
+	}
+}
+
+// nginx reloads at a SIGHUP that it was started to ignore, and so does this one.
+func TestSignalsIgnoredAtTheStartReachAServerThatHandlesThem(t *testing.T) {
+	s := start(t, run("--", "bash", "-c", `trap "" HUP; exec "$@"`, "bash", os.Args[0], "run", "--preload", preload, "--",
+		"python3", "-uc", "import signal; signal.signal(signal.SIGHUP, lambda *_: print('reloaded')); print('ready')\nwhile True: signal.pause()")...)
+	s.await("ready")
+	require.NoError(t, s.Process.Signal(syscall.SIGHUP))
+	s.await("reloaded")
+	require.Equal(t, 128+int(syscall.SIGTERM), s.end(syscall.SIGTERM))
 }
 
 func TestRunFollowsAServerIntoTheBackground(t *testing.T) {
@@ -223,6 +243,35 @@ func TestRunFollowsAServerIntoTheBackground(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	require.NoError(t, s.Process.Signal(syscall.Signal(0)), "stek goes on")
 	require.Equal(t, 7, s.end(syscall.SIGTERM), "the daemon got the signal, and its exit code is stek's")
+}
+
+func TestRunExitsAsTheServerNotAsWhatItLeaves(t *testing.T) {
+	const loop = "while :; do sleep 0.02; done"
+	const helper = `(trap '' TERM; sleep 0.5; exit 9) & `
+	for name, tt := range map[string]struct {
+		server string
+		told   bool
+		code   int
+	}{
+		"told to end":                             {helper + "trap 'exit 0' TERM; echo ready; " + loop, true, 0},
+		"by itself":                               {helper + "exit 0", false, 0},
+		"by itself, with a code":                  {"(sleep 0.1; exit 9) & sleep 0.3; exit 4", false, 4},
+		"in the background, told to end":          {`setsid sh -c "` + helper + `trap 'exit 7' TERM; echo ready; ` + loop + `" & sleep 0.2`, true, 7},
+		"in the background, with 0, told to end":  {`setsid sh -c "` + helper + `trap 'exit 0' TERM; echo ready; ` + loop + `" & sleep 0.2`, true, 0},
+		"in the background, and it failed":        {`setsid sh -c "(trap '' TERM; sleep 0.5) & sleep 0.1; exit 3" & exit 0`, false, 3},
+		"in the background, a helper ends before": {helper + `setsid sh -c "sleep 1" & sleep 0.2; exit 0`, false, 0},
+		"in the background, by two steps":         {`setsid sh -c "(sleep 0.3; exit 5) & exit 0" & exit 0`, false, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, run("--", "sh", "-c", tt.server)...)
+			if tt.told {
+				s.await("ready")
+				time.Sleep(400 * time.Millisecond) // the command has ended, if it does
+				require.NoError(t, s.Process.Signal(syscall.SIGTERM))
+			}
+			require.Equal(t, tt.code, s.code())
+		})
+	}
 }
 
 func TestRunReapsOrphansAndLeavesNone(t *testing.T) {
@@ -243,11 +292,15 @@ func TestRunReapsOrphansAndLeavesNone(t *testing.T) {
 }
 
 func TestRunDoesNotWaitLongForWhatAnEndedServerLeaves(t *testing.T) {
-	s := start(t, run("--", "sh", "-c", `trap 'exit 0' TERM; setsid sleep 60 & echo ready; while :; do sleep 0.02; done`)...)
-	s.await("ready")
-	began := time.Now()
-	require.Zero(t, s.end(syscall.SIGTERM))
-	require.Less(t, time.Since(began), patience)
+	const server = `trap 'exit 0' TERM; setsid sleep 60 & echo ready; while :; do sleep 0.02; done`
+	for _, command := range []string{server, `setsid sh -c "` + server + `" & exit 0`} {
+		s := start(t, run("--", "sh", "-c", command)...)
+		s.await("ready")
+		time.Sleep(100 * time.Millisecond)
+		began := time.Now()
+		require.Zero(t, s.end(syscall.SIGTERM))
+		require.Less(t, time.Since(began), patience)
+	}
 }
 
 func TestServerGetsNoSecretAndItsOwnEnvironment(t *testing.T) {
@@ -439,7 +492,7 @@ func TestServerInTheBackgroundIsFoundAmongOthers(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
 	s.await("told")
-	s.code()
+	require.Equal(t, 7, s.code())
 }
 
 func TestAgentLivesOnWhenNobodyReadsWhatItSays(t *testing.T) {

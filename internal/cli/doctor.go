@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/go-stek/stek/internal/agent"
 	"github.com/go-stek/stek/internal/doctor"
 )
 
@@ -18,11 +20,12 @@ func doctorCommand() *cobra.Command {
 		Short: "Tell whether stek can serve a server, and what stands in the way",
 		Long: `doctor looks at a server, as it would be started or as it runs, and tells in plain
 words whether stek can give it ticket keys, what stands in the way, and the line
-of its configuration to change. It starts no server. What it asks a server's own
-programs for, such as nginx -T, is its configuration.
+of its configuration to change. It runs no other program: it reads programs,
+configuration files and /proc. Of a process it also reads what the table of keys
+has counted, if its stek run or stek agent answers this user.
 
 Exit codes: 0 if tickets will have the keys of stek, 1 if something stands in the
-way.`,
+way or doctor cannot tell.`,
 		Example: `  stek doctor -- nginx
   stek doctor -- haproxy -W -f /etc/haproxy/haproxy.cfg
   stek doctor 4711`,
@@ -63,9 +66,25 @@ func examine(cmd *cobra.Command, args []string) (doctor.Report, error) {
 			return doctor.Report{}, &exitError{exitUsage,
 				fmt.Errorf("doctor takes a process number, or -- and a command: %q is neither", args[0])}
 		}
-		report, err := doctor.Process(pid)
+		report, err := doctor.Process(pid, statuses(cmd.Context()))
 		return report, failed(err)
 	}
 	report, err := doctor.Command(args, os.Environ())
 	return report, failed(err)
+}
+
+// statuses are those of every stek that answers this user. Without one doctor tells
+// from files alone.
+func statuses(ctx context.Context) []agent.Status {
+	peers, err := agent.Peers(ctx, 0)
+	if err != nil {
+		return nil
+	}
+	var all []agent.Status
+	for _, p := range peers {
+		if s, err := p.Status(ctx); err == nil {
+			all = append(all, s)
+		}
+	}
+	return all
 }

@@ -40,7 +40,8 @@ func runCommand(version string) *cobra.Command {
 		Long: `run starts a server with ticket keys from a keystore in this process, which is
 the server's parent: it forwards signals, reaps what is orphaned (so it can be
 the first process of a container), follows a server into the background, and
-exits as the server does.
+exits as the server does. Signals that are ignored when run starts, as under
+nohup, are ignored by the server until it handles them; SIGCHLD is not.
 
 The server loads ` + preloadName + `. Once it serves, programs that it starts get
 the same environment, but not the keys, unless they serve TLS themselves. If this

@@ -22,7 +22,7 @@ func (t *target) checkApache() []string {
 	if !ok {
 		return nil
 	}
-	var off, keys, engine []Place
+	var off, none, keys, engine []Place
 	var modules []string
 	for _, d := range a.found {
 		arg := func(i int) string {
@@ -53,8 +53,12 @@ func (t *target) checkApache() []string {
 				off = append(off, d.place(apacheOff.ReplaceAllString(d.text, "${1}on")))
 			}
 		case "sslopensslconfcmd":
-			if arg(0) == "options" && strings.Contains(arg(1), "-sessionticket") {
+			isOff, isNone := confCommand(arg(0), arg(1))
+			if isOff {
 				off = append(off, d.place("(take -SessionTicket out of the line)"))
+			}
+			if isNone {
+				none = append(none, d.place("(delete the line)"))
 			}
 		case "sslsessionticketkeyfile":
 			keys = append(keys, d.place(""))
@@ -68,6 +72,7 @@ func (t *target) checkApache() []string {
 		t.noTLS("No virtual host in this configuration serves TLS", "mod_ssl is loaded, but SSLEngine is on nowhere.")
 	}
 	t.off("Session tickets are switched off", off, "Debian's Apache comes with this line.")
+	t.noTickets13("No TLS 1.3 ticket is issued", none, "")
 	t.ownKeys(keys)
 	t.context("Apache", "the virtual host's name and port",
 		"Hosts share tickets only if ServerName and port of the virtual host are the same on each. A renewed certificate changes nothing.")

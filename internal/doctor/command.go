@@ -41,7 +41,7 @@ func (t *target) follow() (bool, error) {
 		if slices.Contains(shells, filepath.Base(interpreter[0])) {
 			t.report.Program = path
 			t.add(Finding{Unknown, "shell-script", "This is a shell script", []Place{{File: path}},
-				"LD_PRELOAD reaches what it starts, but we cannot tell what that is. Name the server itself, or start it and ask: stek doctor PID.", ""})
+				"LD_PRELOAD reaches what it starts, but we cannot tell what that is. Name the server itself. Or: " + ask, ""})
 			return false, nil
 		}
 		t.argv = append(append(interpreter, path), t.args()...)

@@ -75,6 +75,40 @@ func (t *target) off(title string, places []Place, detail string) {
 	t.add(f)
 }
 
+// noTickets13 adds the finding that OpenSSL is told to issue no TLS 1.3 ticket,
+// which the preload can undo as well.
+func (t *target) noTickets13(title string, places []Place, detail string) {
+	if len(places) == 0 {
+		return
+	}
+	f := Finding{Off, "num-tickets", title, places, detail, ""}
+	if t.forced() {
+		f.Severity, f.Code = Note, "tickets-forced"
+		f.Title += ", and stek will have them issued"
+		f.Detail = "because STEK_FORCE_TICKETS is 1."
+	}
+	t.add(f)
+}
+
+// confCommand says what a command of SSL_CONF_cmd(3), as configuration files
+// have them, does to tickets: it switches them off, or has none issued in TLS 1.3.
+func confCommand(name, value string) (off, none bool) {
+	switch strings.ToLower(name) {
+	case "options":
+		for option := range strings.SplitSeq(strings.ToLower(value), ",") {
+			switch strings.TrimPrefix(strings.TrimSpace(option), "+") {
+			case "-sessionticket":
+				off = true
+			case "sessionticket":
+				off = false
+			}
+		}
+	case "numtickets":
+		none = strings.TrimSpace(value) == "0"
+	}
+	return off, none
+}
+
 // noTLS adds the finding that nothing in the configuration serves TLS.
 func (t *target) noTLS(title, detail string) {
 	t.add(Finding{Off, codeNoTLS, title, nil, detail, ""})

@@ -148,6 +148,24 @@ var servers = []server{
 	{"Postfix", []string{"postfix", "master", "smtpd", "tlsproxy", "tlsmgr"}, (*target).checkPostfix},
 	{"openssl s_server", []string{"openssl"}, (*target).checkSServer},
 	{"Python", []string{"python*"}, (*target).checkPython},
+	{"PostgreSQL", []string{"postgres", "postmaster"}, (*target).checkPostgreSQL},
+	{"OpenVPN", []string{"openvpn"}, (*target).checkOpenVPN},
+	{"FreeRADIUS", []string{"freeradius", "radiusd"}, (*target).checkFreeRADIUS},
+	{"OpenSMTPD", []string{"smtpd"}, (*target).checkOpenSMTPD},
+	{"Traffic Server", []string{"traffic_manager"}, (*target).checkTrafficManager},
+	{"vsftpd", []string{"vsftpd"}, (*target).checkVsftpd},
+	{"ProFTPD", []string{"proftpd", "in.proftpd"}, (*target).checkProFTPD},
+	{"BIND", []string{"named"}, (*target).checkBIND},
+	{"MariaDB", []string{"mariadbd"}, (*target).checkMariaDB},
+	{"Ruby", []string{"ruby*"}, (*target).checkRuby},
+	{"OpenLDAP", []string{"slapd"}, (*target).checkSlapd},
+}
+
+// tooCommon are names that mean a server only in a folder that is called like it:
+// OpenSMTPD has a smtpd, too.
+var tooCommon = map[string][]string{
+	"Postfix": {"master", "smtpd", "tlsproxy", "tlsmgr"},
+	"Dovecot": {"lmtp"},
 }
 
 // serverOf returns nil for a program whose configuration we cannot read.
@@ -159,8 +177,7 @@ func serverOf(program string) *server {
 			if base != p && (!any || !strings.HasPrefix(base, prefix)) {
 				continue
 			}
-			// These names alone are too common to mean one server.
-			if (base == "master" || base == "lmtp") && !strings.Contains(strings.ToLower(program), strings.ToLower(s.name)) {
+			if slices.Contains(tooCommon[s.name], base) && !strings.Contains(strings.ToLower(program), strings.ToLower(s.name)) {
 				continue
 			}
 			return &servers[i]

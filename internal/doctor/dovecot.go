@@ -56,7 +56,7 @@ func (t *target) dovecotEnvironment(d dovecotFiles) {
 			names = append(names, s.name)
 		}
 	}
-	missing := notNamed(strings.Join(names, " "))
+	missing := t.environmentIs(strings.Join(names, " "))
 	if len(missing) == 0 {
 		return
 	}

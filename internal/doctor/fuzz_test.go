@@ -38,6 +38,11 @@ func FuzzConfigurations(f *testing.F) {
 		}
 		(&lighttpdFiles{files: files{target: tt}, variables: map[string]string{}}).parse(file, false, 0)
 		(&stunnelFiles{files: files{target: tt}}).parse(file, 0)
+		settings("f", lines)
+		(&proftpdFiles{files: files{target: tt}}).parse(file, 0)
+		o := newOpensslConf(tt)
+		o.parse(file, 0)
+		o.commands("openssl_conf")
 		d := dovecotFiles{files: files{target: tt}}
 		d.parse(file, false, 0)
 		tt.dovecotEnvironment(d)

@@ -11,6 +11,7 @@ var (
 	lighttpdVariable = regexp.MustCompile(`^\s*(?:var\.)?([\w.]+)\s*:?=\s*("[^"]*"(?:\s*\+\s*\S+)*)\s*$`)
 	lighttpdModule   = regexp.MustCompile(`"(mod_openssl|mod_gnutls|mod_mbedtls|mod_nss|mod_wolfssl)"`)
 	lighttpdOff      = regexp.MustCompile(`"[^"]*-SessionTicket[^"]*"`)
+	lighttpdNone     = regexp.MustCompile(`(?i)"NumTickets"\s*=>\s*"0"`)
 	lighttpdEngine   = regexp.MustCompile(`ssl\.engine\s*=\s*"enable"`)
 	lighttpdStek     = regexp.MustCompile(`ssl\.stek-file\s*=`)
 )
@@ -40,6 +41,7 @@ func (t *target) checkLighttpd() []string {
 		}
 	}
 	t.off("Session tickets are switched off", l.off, "")
+	t.noTickets13("No TLS 1.3 ticket is issued", l.none, "")
 	t.ownKeys(l.keys)
 	if len(l.engine) == 0 && len(l.modules) == 0 {
 		return nil
@@ -61,9 +63,9 @@ func (t *target) checkLighttpd() []string {
 
 type lighttpdFiles struct {
 	files
-	variables         map[string]string
-	modules           []directive
-	engine, off, keys []Place
+	variables               map[string]string
+	modules                 []directive
+	engine, off, none, keys []Place
 }
 
 func (l *lighttpdFiles) parse(file string, optional bool, depth int) {
@@ -88,6 +90,10 @@ func (l *lighttpdFiles) parse(file string, optional bool, depth int) {
 		}
 		if lighttpdStek.MatchString(line) {
 			l.keys = append(l.keys, here)
+		}
+		if lighttpdNone.MatchString(line) {
+			here.Change = lighttpdNone.ReplaceAllString(text, `"NumTickets" => "2"`)
+			l.none = append(l.none, here)
 		}
 		if lighttpdOff.MatchString(line) {
 			here.Change = strings.Replace(text, "-SessionTicket", "SessionTicket", 1)

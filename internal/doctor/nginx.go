@@ -15,7 +15,7 @@ var (
 // checkNginx reads the configuration as nginx would with these arguments.
 func (t *target) checkNginx() []string {
 	all, ok := t.nginxDirectives()
-	var listens, off, keys, early []Place
+	var listens, off, none, keys, early []Place
 	preserved := map[string]bool{}
 	for _, d := range all {
 		on := len(d.args) > 0 && d.args[0] == "on"
@@ -31,6 +31,17 @@ func (t *target) checkNginx() []string {
 		case "ssl_session_tickets":
 			if len(d.args) > 0 && d.args[0] == "off" {
 				off = append(off, d.place("ssl_session_tickets on;"))
+			}
+		case "ssl_conf_command":
+			if len(d.args) < 2 {
+				break
+			}
+			isOff, isNone := confCommand(d.args[0], d.args[1])
+			if isOff {
+				off = append(off, d.place("(take -SessionTicket out of the line)"))
+			}
+			if isNone {
+				none = append(none, d.place("(delete the line)"))
 			}
 		case "ssl_session_ticket_key":
 			keys = append(keys, d.place(""))
@@ -53,6 +64,7 @@ func (t *target) checkNginx() []string {
 	}
 	t.off("Session tickets are switched off", off,
 		"For a listening address, the server block that is its default decides.")
+	t.noTickets13("No TLS 1.3 ticket is issued", none, "")
 	t.ownKeys(keys)
 	t.earlyData("nginx", "1.22.1", early)
 	if len(listens) == 0 {

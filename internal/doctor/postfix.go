@@ -72,7 +72,7 @@ func (t *target) postfixEnvironment(main []directive, file string) {
 	if set {
 		value = d.args[0]
 	}
-	missing := notNamed(value)
+	missing := t.environmentIs(value)
 	if len(missing) == 0 {
 		return
 	}
@@ -91,10 +91,19 @@ func (t *target) postfixEnvironment(main []directive, file string) {
 	t.add(f)
 }
 
-// notNamed returns the variables that a list of names or NAME=value lacks.
-func notNamed(list string) []string {
+// environmentIs takes in that a server cleans its environment down to a list of
+// names or NAME=value, and returns the variables of stek that the list lacks.
+func (t *target) environmentIs(list string) []string {
+	if len(notNamed(list, "OPENSSL_CONF")) > 0 {
+		delete(t.env, "OPENSSL_CONF")
+	}
+	return notNamed(list, forwarded...)
+}
+
+// notNamed returns the names that a list of names or NAME=value lacks.
+func notNamed(list string, names ...string) []string {
 	var missing []string
-	for _, name := range forwarded {
+	for _, name := range names {
 		if !slices.ContainsFunc(strings.FieldsFunc(list, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' }), func(word string) bool {
 			word, _, _ = strings.Cut(word, "=")
 			return word == name

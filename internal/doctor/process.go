@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/go-stek/stek/internal/agent"
 )
 
 // codeNotLoaded is the finding of a process that was started without stek.
@@ -12,9 +14,10 @@ const codeNotLoaded = "not-loaded"
 
 // Process examines the running process pid: what it has loaded, from where,
 // and what its configuration says. For a worker it reads the command line of
-// its master. The error says that there is no such process, or that we may not
-// look into it; root may.
-func Process(pid int) (Report, error) {
+// its master. Where one of agents writes the table that it reads, the counts say
+// whether it is reached. The error says that there is no such process, or that we
+// may not look into it; root may.
+func Process(pid int, agents []agent.Status) (Report, error) {
 	p, err := readProcess(pid)
 	if err != nil {
 		return Report{}, err
@@ -36,7 +39,7 @@ func Process(pid int) (Report, error) {
 	if f := report.Find("config-unreadable"); f != nil && filepath.Dir(f.Places[0].File) == t.dir {
 		f.Detail += " The server may have left the folder in which it was started: give it a file with an absolute name."
 	}
-	t.checkLoaded(p, master)
+	t.checkLoaded(p, master, agents)
 	report.arrange()
 	return report, nil
 }
@@ -61,8 +64,9 @@ func (t *target) mapped(p *process) []library {
 // preloadName is how the file of our preload is called.
 const preloadName = "libstek-preload"
 
-// checkLoaded says whether the preload is in the process, and what it reads.
-func (t *target) checkLoaded(p, master *process) {
+// checkLoaded says whether the preload is in the process, what it reads, and what
+// came of it.
+func (t *target) checkLoaded(p, master *process, agents []agent.Status) {
 	named := strings.Contains(p.env["LD_PRELOAD"], preloadName)
 	i := slices.IndexFunc(p.files, func(f mappedFile) bool { return strings.HasPrefix(filepath.Base(f.path), preloadName) })
 	if i < 0 {
@@ -70,7 +74,7 @@ func (t *target) checkLoaded(p, master *process) {
 		return
 	}
 	// What would keep it out did not.
-	t.report.Findings = slices.DeleteFunc(t.report.Findings, func(f Finding) bool { return f.Code == "environment-filtered" })
+	t.report.Findings = slices.DeleteFunc(t.report.Findings, func(f Finding) bool { return f.Code == "environment-filtered" || f.Code == "sanitizer" })
 	preload := p.files[i]
 	t.add(Finding{Good, "loaded", "stek is loaded", []Place{{File: preload.path}}, "", ""})
 	for _, f := range p.files {
@@ -82,13 +86,15 @@ func (t *target) checkLoaded(p, master *process) {
 			t.add(Finding{Note, "upgraded", base + " was replaced since this process started", []Place{{File: f.path}}, "The process still runs the old one. Restart it.", ""})
 		}
 	}
-	t.checkTable(p)
+	if table := t.checkTable(p); table != nil {
+		t.checkCounts(p, master, *table, agents)
+	}
 }
 
 func (t *target) notLoaded(p, master *process, named bool) {
 	if p.secure {
 		t.add(Finding{Blocks, "secure-mode", "It was started in secure mode: LD_PRELOAD is ignored", []Place{{File: p.exe}},
-			"The file is setuid or setgid or has capabilities, or a security module asks for it.", ""})
+			"The file is setuid or setgid or has capabilities, or a security module asks for it, or the program that started it had another effective than real user, as Traffic Server's traffic_manager has.", ""})
 		return
 	}
 	if t.report.Verdict() == Blocks {
@@ -109,8 +115,9 @@ func (t *target) notLoaded(p, master *process, named bool) {
 	t.add(f)
 }
 
-// checkTable says from which table the preload in p takes its keys.
-func (t *target) checkTable(p *process) {
+// checkTable says from which table the preload in p takes its keys, and returns
+// the file, nil if there is none that is written to.
+func (t *target) checkTable(p *process) *mappedFile {
 	table := p.env["STEK_TABLE"]
 	isPath := filepath.IsAbs(table)
 	i := slices.IndexFunc(p.files, func(f mappedFile) bool {
@@ -135,12 +142,15 @@ func (t *target) checkTable(p *process) {
 		t.add(f)
 	case isInMemory(p.files[i].path):
 		t.add(Finding{Good, "table", "It takes its keys from a table in memory", nil, "One that its agent or stek run made; no other process finds it by a name.", ""})
+		return &p.files[i]
 	case p.files[i].deleted:
 		t.add(Finding{Off, "table-replaced", "The table it reads was deleted or replaced", []Place{{File: p.files[i].path}},
 			"It sees no key that came later. Restart the server; write tables in place.", ""})
 	default:
 		t.add(Finding{Good, "table", "It takes its keys from this table", []Place{{File: p.files[i].path}}, "", ""})
+		return &p.files[i]
 	}
+	return nil
 }
 
 // isInMemory knows the names that Linux gives to files of memfd_create(2), with

@@ -76,7 +76,7 @@ func runSServer(t *testing.T, environ []string, more ...string) int {
 
 func inspect(t *testing.T, pid int) Report {
 	t.Helper()
-	r, err := Process(pid)
+	r, err := Process(pid, nil)
 	require.NoError(t, err)
 	return r
 }
@@ -100,6 +100,14 @@ func TestProcessConfigurationIsRead(t *testing.T) {
 	require.Equal(t, "stek can reach this server, but its tickets are not used.", r.Summary())
 }
 
+func TestOpenSSLsConfigurationIsThatOfTheProcess(t *testing.T) {
+	t.Setenv("OPENSSL_CONF", "/no/such/file") // ours is another matter
+	file := write(t, "openssl.cnf", "openssl_conf = i\n[i]\nssl_conf = s\n[s]\nsystem_default = d\n[d]\nOptions = -SessionTicket\n")
+	r := inspect(t, runSServer(t, []string{"OPENSSL_CONF=" + file}))
+	require.Equal(t, file, finding(t, r, "tickets-off").Places[0].File)
+	require.Nil(t, inspect(t, runSServer(t, nil)).Find("tickets-off"))
+}
+
 // preload builds a library called like ours, which maps the table it is given.
 func preload(t *testing.T) string {
 	t.Helper()
@@ -116,6 +124,20 @@ func TestProcessWithStekNamesItsTable(t *testing.T) {
 	require.Equal(t, Good, r.Verdict(), text(t, r))
 	require.Equal(t, lib, finding(t, r, "loaded").Places[0].File)
 	require.Equal(t, table, finding(t, r, "table").Places[0].File)
+}
+
+func TestProcessWhoseCountsCannotBeRead(t *testing.T) {
+	cmd := exec.Command(build(t, "module", "-ldl"))
+	cmd.Env = []string{"LD_PRELOAD=" + preload(t), "STEK_TABLE=" + write(t, "table", strings.Repeat("x", 4096))}
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	_, err = out.Read(make([]byte, 8))
+	require.NoError(t, err)
+	r := inspect(t, cmd.Process.Pid)
+	require.Equal(t, Unknown, r.Verdict(), text(t, r))
+	require.Contains(t, finding(t, r, "no-counts").Detail, "Ask as root")
 }
 
 func TestProcessWhoseTableWasReplaced(t *testing.T) {
@@ -189,7 +211,7 @@ func TestProcessInSecureModeIsOutOfReach(t *testing.T) {
 }
 
 func TestNoSuchProcessIsAnError(t *testing.T) {
-	_, err := Process(1 << 30)
+	_, err := Process(1<<30, nil)
 	require.EqualError(t, err, "examine process 1073741824: no such process")
 }
 
@@ -232,7 +254,8 @@ func TestTableIsFoundWithoutTheEnvironment(t *testing.T) {
 }
 
 func TestMapsOfAProcessAreReadOnce(t *testing.T) {
-	require.Equal(t, []mappedFile{{"/usr/lib/libssl.so.3", false}, {"/run/a b", true}, {"/memfd:stek-keys", false}, {"/secretmem", false}}, parseMaps(
+	require.Equal(t, []mappedFile{
+		{"/usr/lib/libssl.so.3", false, "08:01 12"}, {"/run/a b", true, "08:01 13"}, {"/memfd:stek-keys", false, "00:01 14"}, {"/secretmem", false, "00:01 15"}}, parseMaps(
 		"7f00-7f01 r--p 00000000 08:01 12                 /usr/lib/libssl.so.3\n"+
 			"7f01-7f02 r-xp 00001000 08:01 12                 /usr/lib/libssl.so.3\n"+
 			"7f02-7f03 r--s 00000000 08:01 13                 /run/a b (deleted)\n"+

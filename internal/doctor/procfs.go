@@ -33,6 +33,7 @@ type process struct {
 type mappedFile struct {
 	path    string
 	deleted bool
+	id      string // device and inode: the same in every process
 }
 
 // readProcess fails if there is no such process or we may not look into it.
@@ -169,7 +170,10 @@ func parseMaps(text string) []mappedFile {
 			continue
 		}
 		path, deleted := withoutDeleted(scanner.Text()[i:])
-		f := mappedFile{path, deleted && !isInMemory(path)}
+		f := mappedFile{path: path, deleted: deleted && !isInMemory(path)}
+		if fields := strings.Fields(scanner.Text()[:i]); len(fields) == 5 { // addresses, permissions, offset, device, inode
+			f.id = fields[3] + " " + fields[4]
+		}
 		if !slices.Contains(found, f) {
 			found = append(found, f)
 		}

@@ -26,8 +26,10 @@ func TestNginxSettingsAreFoundWithTheirLines(t *testing.T) {
 	require.Regexp(t, `/libssl\.so\.3, OpenSSL 3\.`, r.Library)
 	require.Equal(t, []string{
 		"a.conf:12 ssl_session_tickets off; => ssl_session_tickets on;",
+		"a.conf:15 ssl_conf_command Options -SessionTicket; => (take -SessionTicket out of the line)",
 		"nginx.conf:6 ssl_session_tickets off; => ssl_session_tickets on;",
 	}, places(finding(t, r, "tickets-off")))
+	require.Equal(t, []string{"a.conf:16 ssl_conf_command NumTickets 0; => (delete the line)"}, places(finding(t, r, "num-tickets")))
 	require.Equal(t, []string{"a.conf:5 ssl_session_ticket_key /etc/nginx/ticket.key;"}, places(finding(t, r, "own-keys")))
 	require.Equal(t, []string{"a.conf:4 ssl_early_data on;"}, places(finding(t, r, "early-data")))
 	require.Equal(t, Note, finding(t, r, "early-data").Severity)
@@ -148,6 +150,7 @@ func TestApacheSettingsAreFoundWithTheirLines(t *testing.T) {
 
 	r = examineWith(t, env, append(argv, "-D", "MORE")...)
 	require.Contains(t, places(finding(t, r, "tickets-off")), "more.conf:1 SSLOpenSSLConfCmd Options -SessionTicket => (take -SessionTicket out of the line)")
+	require.Equal(t, []string{"more.conf:2 SSLOpenSSLConfCmd NumTickets 0 => (delete the line)"}, places(finding(t, r, "num-tickets")))
 }
 
 // Apache itself is the judge of which files it reads.
@@ -184,7 +187,10 @@ func TestLighttpdSettingsAreFoundWithTheirLines(t *testing.T) {
 
 func TestStunnelSettingsAreFoundWithTheirLines(t *testing.T) {
 	r := examine(t, need(t, "stunnel4", "stunnel4"), testdata(t, "stunnel", "stunnel.conf"))
-	require.Equal(t, []string{"stunnel.conf:2 options = NO_TICKET => (delete the line)"}, places(finding(t, r, "tickets-off")))
+	require.Equal(t, []string{
+		"stunnel.conf:2 options = NO_TICKET => (delete the line)",
+		"stunnel.conf:8 config = Options:-SessionTicket => (take -SessionTicket out of the line)",
+	}, places(finding(t, r, "tickets-off")))
 	require.Equal(t, []string{"stunnel.conf:6 sessionResume = no => sessionResume = yes"}, places(finding(t, r, "num-tickets")))
 	require.Equal(t, []string{"stunnel.conf:7 "}, places(finding(t, r, "own-keys")))
 	require.NotContains(t, text(t, r), "0123456789abcdef")
@@ -257,4 +263,114 @@ func TestPythonsModuleIsFound(t *testing.T) {
 	r := examine(t, script)
 	require.Equal(t, Good, r.Verdict(), text(t, r))
 	require.Regexp(t, `_ssl\.\S+\.so\.$`, finding(t, r, "reachable").Detail)
+}
+
+func TestOpenSSLsOwnConfigurationIsRead(t *testing.T) {
+	program := build(t, "server", "-lssl", "-lcrypto")
+	file := testdata(t, "openssl", "openssl.cnf")
+	r := examineWith(t, []string{"OPENSSL_CONF=" + file}, program)
+	require.Equal(t, Off, r.Verdict(), text(t, r))
+	require.Equal(t, []string{"tls.cnf:3 Options = ServerPreference, -SessionTicket => (take -SessionTicket out of the line)"}, places(finding(t, r, "tickets-off")))
+	require.Equal(t, []string{"openssl.cnf:11 2.NumTickets = 0 => (delete the line)"}, places(finding(t, r, "num-tickets")))
+
+	r = examineWith(t, []string{"OPENSSL_CONF=" + file, "STEK_FORCE_TICKETS=1"}, program)
+	require.Equal(t, Good, r.Verdict(), text(t, r))
+
+	for name, conf := range map[string]string{
+		"empty":                   "",
+		"another section":         "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[e]\nOptions = -SessionTicket\n",
+		"not of this application": "other_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[d]\nOptions = -SessionTicket\n",
+		"replaced":                "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[d]\nOptions = -SessionTicket\n[d]\nOptions = SessionTicket\n",
+		"a comment":               "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[d]\n# Options = -SessionTicket\n",
+		"it grows":                "a = x\n" + strings.Repeat("a = $a$a\n", 100),
+		"it includes itself":      ".include = ${ENV::OPENSSL_CONF}\n",
+	} {
+		r := examineWith(t, []string{"OPENSSL_CONF=" + write(t, "openssl.cnf", conf)}, program)
+		require.Equal(t, Good, r.Verdict(), "%s: %s", name, text(t, r))
+	}
+	require.Equal(t, Good, examineWith(t, []string{"OPENSSL_CONF="}, program).Verdict())
+	require.Equal(t, Good, examineWith(t, []string{"OPENSSL_CONF=/no/such/file"}, program).Verdict())
+}
+
+// OpenSSL itself is the judge of what such files do.
+func TestOpenSSLsOwnConfigurationDoesWhatWeRead(t *testing.T) {
+	probe := build(t, "tickets", "-lssl", "-lcrypto")
+	file := testdata(t, "openssl", "openssl.cnf")
+	folder, other := filepath.Join(filepath.Dir(file), "more"), t.TempDir()
+	const start = "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[d]\n"
+	for _, tt := range []struct{ file, want string }{
+		{file, "off, 0 in TLS 1.3\n"},
+		{write(t, "c.cnf", ".pragma includedir:"+folder+"\n"+start+".include tls.cnf\n"), "off, 2 in TLS 1.3\n"},
+		{write(t, "d.cnf", ".pragma = includedir:"+other+"\n"+start+".include tls.cnf\n"), "on, 2 in TLS 1.3\n"},
+		{write(t, "e.cnf", start+".include "+folder+"\nNumTickets = \"0\" # none\n"), "off, 0 in TLS 1.3\n"},
+		{write(t, "f.cnf", start+"o = -SessionTicket\nOptions = $d::o\n"), "off, 2 in TLS 1.3\n"},
+		{write(t, "g.cnf", "[x]\no = -SessionTicket\n[default]\n"+start+"Options = $(x::o)\n"), "off, 2 in TLS 1.3\n"},
+		{write(t, "a.cnf", "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[d]\nOptions = -SessionTicket\n[d]\nOptions = SessionTicket\n"), "on, 2 in TLS 1.3\n"},
+		{write(t, "b.cnf", "openssl_conf = init\n[init]\nssl_conf.x = ssl\n[ssl]\nsystem_default = d\n[d]\nserver.options = sessionticket,-SESSIONTICKET\n"), "off, 2 in TLS 1.3\n"},
+	} {
+		cmd := exec.Command(probe)
+		cmd.Env = []string{"OPENSSL_CONF=" + tt.file}
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		require.Equal(t, tt.want, string(out), tt.file)
+		r := examineWith(t, cmd.Env, probe)
+		require.Equal(t, strings.HasPrefix(tt.want, "off"), r.Find("tickets-off") != nil, text(t, r))
+		require.Equal(t, strings.Contains(tt.want, " 0 in"), r.Find("num-tickets") != nil, text(t, r))
+	}
+
+	cmd := exec.Command(probe) // the environment goes before the file
+	cmd.Env = []string{"OPENSSL_CONF_INCLUDE=" + folder, "OPENSSL_CONF=" + write(t, "h.cnf", ".pragma includedir:"+other+"\n"+start+".include tls.cnf\n")}
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	require.Equal(t, "off, 2 in TLS 1.3\n", string(out))
+	finding(t, examineWith(t, cmd.Env, probe), "tickets-off")
+}
+
+// Without OPENSSL_CONF libcrypto reads the file in the folder it was built for.
+func TestDefaultConfigurationIsThatOfItsLibcrypto(t *testing.T) {
+	out, err := exec.Command(need(t, "openssl", "openssl"), "version", "-d").Output()
+	require.NoError(t, err)
+	m := opensslDir.FindStringSubmatch(string(out))
+	require.NotNil(t, m, string(out))
+	root := t.TempDir()
+	conf := filepath.Join(root, m[1], "openssl.cnf")
+	require.NoError(t, os.MkdirAll(filepath.Dir(conf), 0o755))
+	require.NoError(t, os.WriteFile(conf, []byte("openssl_conf = i\n[i]\nssl_conf = s\n[s]\nsystem_default = d\n[d]\nOptions = -SessionTicket\n"), 0o644))
+	libcrypto := "/libcrypto.so.3"
+	require.NoError(t, os.WriteFile(root+libcrypto, out, 0o644))
+	tt := &target{place: place{root: root}, env: map[string]string{}, report: &Report{}}
+	tt.checkOpenSSLConf(&library{object: object{path: libcrypto}})
+	require.Equal(t, []string{"openssl.cnf:7 Options = -SessionTicket => (take -SessionTicket out of the line)"}, places(finding(t, *tt.report, "tickets-off")))
+}
+
+// A server that gives its processes a new environment keeps OPENSSL_CONF from
+// them as well.
+func TestConfigurationInAFilteredEnvironmentIsNotRead(t *testing.T) {
+	env := []string{"OPENSSL_CONF=" + testdata(t, "openssl", "openssl.cnf")}
+	r := examineWith(t, env, need(t, "postfix", "postfix"), "-c", testdata(t, "postfix-ready"), "start")
+	require.Equal(t, Good, r.Verdict(), text(t, r))
+	r = examineWith(t, env, need(t, "dovecot", "dovecot-core"))
+	require.Nil(t, r.Find("tickets-off"), text(t, r))
+}
+
+// As seen with Debian's Node.js 18.
+func TestNodeHasASettingOfItsOwnInOpenSSLsConfiguration(t *testing.T) {
+	const rest = " = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = d\n[d]\nOptions = -SessionTicket\n"
+	shared, own := write(t, "openssl.cnf", "openssl_conf"+rest), write(t, "node.cnf", "nodejs_conf"+rest)
+	node := called(t, build(t, "server", "-lssl", "-lcrypto"), "node")
+	for _, tt := range []struct {
+		env  []string
+		args []string
+		want Severity
+	}{
+		{[]string{"OPENSSL_CONF=" + shared}, nil, Good},
+		{[]string{"OPENSSL_CONF=" + shared}, []string{"--openssl-shared-config", "app.js"}, Off},
+		{[]string{"OPENSSL_CONF=" + shared, "NODE_OPTIONS=--no-warnings --openssl-shared-config"}, nil, Off},
+		{[]string{"OPENSSL_CONF=" + own}, nil, Off},
+		{nil, []string{"--openssl-config=" + own}, Off},
+		{[]string{"OPENSSL_CONF=" + own}, []string{"--openssl-shared-config"}, Good},
+	} {
+		r := examineWith(t, tt.env, append([]string{node}, tt.args...)...)
+		require.Equal(t, tt.want, r.Verdict(), "%s %s: %s", tt.env, tt.args, text(t, r))
+	}
 }

@@ -10,10 +10,10 @@ func (t *target) checkSServer() []string {
 		return nil
 	}
 	if slices.Contains(args, "-no_ticket") {
-		t.add(Finding{Off, "tickets-off", "Session tickets are switched off", nil, "by -no_ticket on the command line.", ""})
+		t.off("Session tickets are switched off", []Place{{File: "command line", Text: "-no_ticket", Change: "(take it out)"}}, "")
 	}
 	if n, ok := option(args, "-num_tickets"); ok && n == "0" {
-		t.add(Finding{Off, "num-tickets", "No TLS 1.3 ticket is issued", nil, "because of -num_tickets 0 on the command line. TLS 1.2 is not affected.", ""})
+		t.noTickets13("No TLS 1.3 ticket is issued", []Place{{File: "command line", Text: "-num_tickets 0", Change: "(take it out)"}}, "TLS 1.2 is not affected.")
 	}
 	limit, limited := option(args, "-max_early_data")
 	accepts := slices.Contains(args, "-early_data") && !limited || limited && limit != "0"

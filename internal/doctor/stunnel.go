@@ -26,17 +26,27 @@ func (t *target) checkStunnel() []string {
 			places = append(places, d.place("(delete the line)"))
 		}
 	}
+	var none13 []Place
+	for _, d := range s.inServers("config") { // COMMAND:PARAMETER
+		command, value, _ := strings.Cut(d.args[0], ":")
+		isOff, isNone := confCommand(strings.TrimSpace(command), value)
+		if isOff {
+			places = append(places, d.place("(take -SessionTicket out of the line)"))
+		}
+		if isNone {
+			none13 = append(none13, d.place("(delete the line)"))
+		}
+	}
 	t.off("Session tickets are switched off", places, "")
+	t.noTickets13("No TLS 1.3 ticket is issued", none13, "")
 	var none []Place
 	for _, d := range resume {
 		if strings.EqualFold(d.args[0], "no") {
 			none = append(none, d.place(strings.Replace(d.text, d.args[0], "yes", 1)))
 		}
 	}
-	if len(none) > 0 {
-		t.add(Finding{Off, "num-tickets", "Sessions are not to be resumed", none,
-			"With this line stunnel switches tickets off and tells OpenSSL to issue none in TLS 1.3.", ""})
-	}
+	t.noTickets13("Sessions are not to be resumed", none,
+		"With this line stunnel switches tickets off and tells OpenSSL to issue none in TLS 1.3.")
 	var own []Place
 	for _, d := range keys {
 		own = append(own, Place{File: d.file, Line: d.line}) // the line is a secret

@@ -56,6 +56,7 @@ func (t *target) judge(l linkage) {
 			return
 		}
 	}
+	t.checkSanitizer(l)
 	foreign := ""
 	for _, o := range own {
 		for _, name := range o.needed {
@@ -79,10 +80,11 @@ func (t *target) judge(l linkage) {
 	if !fit {
 		return
 	}
+	t.checkOpenSSLConf(l.find("libcrypto.so"))
 	switch {
 	case len(callers) == 0:
 		t.add(Finding{Unknown, "no-caller", "OpenSSL's TLS library is loaded, but nothing here takes SSL_CTX_new from it", nil,
-			"It may look the function up by itself (dlsym), or not serve TLS at all. Start it and ask: stek doctor PID.", ""})
+			"It may look the function up by itself (dlsym), or not serve TLS at all. " + ask, ""})
 	case !direct && (foreign != "" || !slices.ContainsFunc(callers, func(c string) bool { return !isClientLibrary(c) })):
 		title := "OpenSSL is here only because " + filepath.Base(callers[0]) + " needs it"
 		detail := "That library is a client of something else. The server's own TLS may be done in another way."
@@ -138,14 +140,41 @@ func (t *target) noLibrary(l linkage) {
 	}
 	if l.find("libjli.so") != nil || l.find("libjvm.so") != nil {
 		t.add(Finding{Blocks, "java", "Java does TLS by itself", []Place{{File: t.program}},
-			"A program that uses Tomcat Native with the system's OpenSSL is the exception. Start it and ask: stek doctor PID.", ""})
+			"A program that uses Tomcat Native with the system's OpenSSL is the exception. " + ask, ""})
 		return
 	}
-	if t.report.Find(codeNoTLS) != nil {
+	if t.report.Find(codeNoTLS) != nil || t.report.Verdict() == Blocks {
 		return // the configuration has said it already
 	}
+	for _, lib := range l.libraries {
+		for _, name := range lib.needed {
+			if foreign := foreignName(name); foreign != "" {
+				t.add(Finding{Unknown, "foreign-indirect", foreign + " is here because " + filepath.Base(lib.path) + " needs it, and there is no OpenSSL", []Place{{File: t.program}},
+					"If the server does its own TLS with it, its ticket keys are out of reach. If it loads a module for TLS: " + ask, ""})
+				return
+			}
+		}
+	}
 	t.add(Finding{Unknown, "no-tls", "No TLS library was found in this program", []Place{{File: t.program}},
-		"It may load one while it runs. Start it and ask: stek doctor PID.", ""})
+		"It may load one while it runs, as Ruby, Perl, ProFTPD and rsyslog do with a module. " + ask, ""})
+}
+
+// ask is what to do where only the running server can tell.
+const ask = "Start it with stek run and make a TLS connection: stek doctor PID and stek status then tell, by the contexts that stek has seen."
+
+// checkSanitizer adds a finding about a program that does not start unless the
+// runtime of AddressSanitizer is the first library.
+func (t *target) checkSanitizer(l linkage) {
+	const option = "verify_asan_link_order=0"
+	runtime := l.find("libasan.so")
+	if runtime == nil {
+		runtime = l.find("libclang_rt.asan")
+	}
+	if runtime == nil || strings.Contains(t.env["ASAN_OPTIONS"], option) {
+		return
+	}
+	t.add(Finding{Blocks, "sanitizer", "With stek this program does not start: AddressSanitizer wants to be the first library", []Place{{File: runtime.path}},
+		"Tell it that another may be. Set in the server's environment:", "ASAN_OPTIONS=" + strings.TrimPrefix(t.env["ASAN_OPTIONS"]+":"+option, ":")})
 }
 
 var versionPattern = regexp.MustCompile(`OpenSSL (\d+)\.(\d+)\.(\d+)[-+.0-9A-Za-z]* {1,2}\d?\d? ?[A-Z][a-z]{2} \d{4}`)

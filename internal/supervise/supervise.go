@@ -44,6 +44,7 @@ const lastGrace = 5 * time.Second
 type Process struct {
 	main    int // the command; 0 once it has ended, and a server lives on in the background
 	status  syscall.WaitStatus
+	final   bool // status is the server's, whatever ends later
 	signals chan os.Signal
 	died    chan os.Signal
 	ending  bool // a signal to end was forwarded
@@ -66,7 +67,12 @@ func Start(argv, environ []string) (*Process, error) {
 	}
 	p := &Process{signals: make(chan os.Signal, 64), died: make(chan os.Signal, 1)}
 	signal.Notify(p.died, syscall.SIGCHLD)
-	signal.Notify(p.signals, forwarded()...)
+	// A signal that is ignored here while the command starts is ignored there, too.
+	ignored := ignoredAtStart()
+	if len(ignored) > 0 { // none would mean all
+		signal.Ignore(ignored...)
+	}
+	signal.Notify(p.signals, without(forwarded(), ignored)...)
 	child, err := os.StartProcess(path, argv, &os.ProcAttr{
 		Env:   environ,
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
@@ -74,21 +80,23 @@ func Start(argv, environ []string) (*Process, error) {
 	if err != nil {
 		return nil, &StartError{CannotRun, err}
 	}
+	// From now on the server decides: it may have a handler by then.
+	signal.Notify(p.signals, forwarded()...)
 	p.main = child.Pid
 	_ = child.Release()
 	return p, nil
 }
 
 // forwarded is every signal that is meant for the server: not those that are
-// about this process alone, nor those that it was told to ignore, as by nohup(1).
-// The first three real-time signals are the C library's, and cannot be caught.
+// about this process alone. The first three real-time signals are the C library's,
+// and cannot be caught.
 func forwarded() []os.Signal {
 	own := []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG,
 		syscall.SIGPIPE, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGSEGV, syscall.SIGBUS,
 		syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGPROF}
 	var all []os.Signal
 	for s := syscall.Signal(1); s <= lastSignal; s++ {
-		if !slices.Contains(own, s) && !signal.Ignored(s) {
+		if !slices.Contains(own, s) {
 			all = append(all, s)
 		}
 	}
@@ -110,11 +118,8 @@ func (p *Process) Wait() int {
 			if !childrenLeft || (mainEnded && exitCode(p.status) != 0) {
 				return exitCode(p.status)
 			}
-			if mainEnded {
-				p.main = 0
-				if p.ending {
-					grace = time.After(lastGrace)
-				}
+			if p.final && p.ending && grace == nil {
+				grace = time.After(lastGrace)
 			}
 		case <-grace:
 			return exitCode(p.status)
@@ -125,21 +130,44 @@ func (p *Process) Wait() int {
 // reap collects every child that has ended.
 func (p *Process) reap() (mainEnded, childrenLeft bool) {
 	for {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
+		pid, err := ended()
 		switch {
-		case errors.Is(err, syscall.EINTR):
-			continue
 		case err != nil: // ECHILD: none is left
 			return mainEnded, false
 		case pid == 0:
 			return mainEnded, true
-		case pid == p.main:
-			p.status, mainEnded = status, true
-		case p.main == 0: // in the background any child may be the server
-			p.status = status
+		}
+		isServer := !p.final && p.isServer(pid) // what tells it is gone once it is collected
+		var status syscall.WaitStatus
+		if _, err := syscall.Wait4(pid, &status, 0, nil); err != nil {
+			continue // interrupted
+		}
+		if isServer {
+			mainEnded = mainEnded || pid == p.main
+			p.main, p.status = 0, status
+			p.final = p.ending || exitCode(status) != 0
 		}
 	}
+}
+
+// isServer reports that a child is the command, or the server that it left in the
+// background: the first that has a session of its own (daemon(7)). Other orphans
+// are what a server has started.
+func (p *Process) isServer(pid int) bool {
+	if p.main != 0 {
+		return pid == p.main
+	}
+	own, err := unix.Getsid(0)
+	if err != nil {
+		return false
+	}
+	first := child{}
+	for _, c := range children() {
+		if c.session != own && (first.pid == 0 || c.start < first.start) {
+			first = c
+		}
+	}
+	return first.pid == pid
 }
 
 // forward sends s to the command, or to every child if there is only a server in
@@ -157,12 +185,12 @@ func (p *Process) forward(s syscall.Signal) {
 		}
 		return
 	}
-	targets := []int{p.main}
-	if p.main == 0 {
-		targets = children()
+	if p.main != 0 {
+		_ = syscall.Kill(p.main, s)
+		return
 	}
-	for _, pid := range targets {
-		_ = syscall.Kill(pid, s)
+	for _, c := range children() {
+		_ = syscall.Kill(c.pid, s)
 	}
 }
 

@@ -56,7 +56,7 @@ VERSION = $(shell sed -n 's/^\#define STEK_VERSION "\(.*\)"/\1/p' lib/stek.h)
 SONAME := libstek.so.0
 
 CFLAGS ?= -O2 -g
-LIB_SOURCES := $(ROOT_SOURCES) lib/stek.c lib/handle.c lib/text.c lib/loader.c
+LIB_SOURCES := $(ROOT_SOURCES) $(wildcard lib/*.c)
 LIB_CFLAGS := -std=c11 -fPIC -fstack-protector-strong -Wall -Wextra -Wpedantic $(CFLAGS)
 LIB_CPPFLAGS := -D_FORTIFY_SOURCE=2 $(CPPFLAGS)
 LIB_FILES := build/libstek.so build/libstek-go.so

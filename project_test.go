@@ -144,7 +144,13 @@ func TestImportRules(t *testing.T) {
 
 // OpenSSL's versions meet in openssl.h alone.
 func TestOnlyOneFileKnowsOpenSSLVersions(t *testing.T) {
-	for _, file := range []string{"callback.c", "iv.c", "clock.c", "attach.c", "algorithms.c", "store.c", "table.c", "table.h", "tablemap.c", "store.h", "callback.h", "trampoline.h", "process.c", "process.h", "ticket.h", "ticket_age.c", "ticket_hello.c", "ticket_name.c", "ticket_scope.c"} {
+	files, err := filepath.Glob("*.[ch]")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		if strings.HasPrefix(file, "openssl.") {
+			continue
+		}
 		text := read(t, file)
 		require.NotRegexp(t, `OPENSSL_VERSION|OSSL_[0-9]|0x[13]0[0-9a-f]{6}`, text, file)
 		require.NotRegexp(t, `(?m)^#\s*if\b`, text, file)

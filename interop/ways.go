@@ -17,6 +17,7 @@ type Run struct {
 	Store        string // empty: the default
 	ForceTickets bool
 	NameGroup    string
+	ClientAuth   string
 }
 
 func (r Run) command(t *testing.T, server []string) Command {
@@ -29,6 +30,9 @@ func (r Run) command(t *testing.T, server []string) Command {
 	}
 	if r.NameGroup != "" {
 		args = append(args, "--name-group", r.NameGroup)
+	}
+	if r.ClientAuth != "" {
+		args = append(args, "--client-auth", r.ClientAuth)
 	}
 	return Command{Args: append(append(args, "--"), server...)}
 }

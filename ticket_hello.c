@@ -74,13 +74,13 @@ int stekc_hello_may_cost(const SSL *ssl, const unsigned char *name)
     BIO *input = ossl.SSL_get_rbio(ssl);
     uint64_t read = input != NULL ? ossl.BIO_number_read(input) : 0;
     uintptr_t hello = stekc_hello(ssl), at = (uintptr_t)name;
-    uint64_t tag = tag_of(ssl, hello), word = recall(tag);
+    uint64_t tag = tag_of(ssl, hello);
 
     /* Names of one hello lie one behind the other. One that does not is of another hello,
        should its random be sent again, to an SSL at the same address. */
     if (last.ssl != ssl || last.hello != hello || last.input != input || read < last.read ||
         (read == last.read && at <= last.name))
-        last.spent = is_second(ssl) ? (unsigned)(word & SPENT) : 0;
+        last.spent = is_second(ssl) ? (unsigned)(recall(tag) & SPENT) : 0;
     last.ssl = ssl;
     last.hello = hello;
     last.input = input;
@@ -88,8 +88,7 @@ int stekc_hello_may_cost(const SSL *ssl, const unsigned char *name)
     last.name = at;
     if (last.spent >= BUDGET)
         return 0;
-    last.spent++;
-    note(tag | (word & DECRYPTED) | last.spent);
+    note(tag | ++last.spent);
     return 1;
 }
 

@@ -491,14 +491,16 @@ int stekc_scope_assumed(const struct stekc_ticket *ticket)
 
     if (!atomic_load_explicit(&may_switch, memory_order_relaxed))
         return 1; /* what was offered is what will be */
-    assumed.ssl = ticket->ssl;
-    assumed.hello = stekc_hello(ticket->ssl);
-    assumed.scope = number_of(ticket->scope);
+    if (atomic_load_explicit(&is_watched, memory_order_relaxed)) {
+        assumed.ssl = ticket->ssl;
+        assumed.hello = stekc_hello(ticket->ssl);
+        assumed.scope = number_of(ticket->scope);
+    }
     if (shared == NULL || get(&shared->verified) == 0)
         return 1;
     noted = noted_on(ticket->ssl);
     noted.hello |= ASSUMED;
-    noted.scope = assumed.scope;
+    noted.scope = number_of(ticket->scope);
     return note(ticket->ssl, noted);
 }
 

@@ -6,6 +6,7 @@
 #include "source.h"
 #include "agent.h"
 #include "guard.h"
+#include "path.h"
 #include "receive.h"
 #include "../table.h"
 
@@ -79,30 +80,24 @@ static int open_table(const char *what, int keys, int counts)
     return 1;
 }
 
-/* folder_of writes what stat(2) says of the folder of path. */
-static int folder_of(const char *path, struct stat *status)
+/* is_private tells that file is one of its own, at which others cannot look. */
+static int is_private(const struct stat *status)
 {
-    char folder[sizeof settings.table];
-    const char *slash = strrchr(path, '/');
-
-    snprintf(folder, sizeof folder, "%.*s", slash > path ? (int)(slash - path) : 1, path);
-    return stat(folder, status) == 0;
+    return S_ISREG(status->st_mode) && status->st_nlink == 1 && !(status->st_mode & S_IRWXO);
 }
 
-/* is_trusted tells that nobody can have planted the file: who makes the table has
-   the keys of this server. In a folder that only its owner writes to, that is who
-   chose the owner of the file. */
-static int is_trusted(int file, const char *path)
+/* is_trusted tells that nobody can have planted the file, which was opened at path: who
+   makes the table has the keys of this server. If not, *why says so. */
+static int is_trusted(int file, const char *path, const char **why)
 {
-    struct stat status, folder;
+    struct stat opened, found;
 
-    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_nlink != 1 ||
-        status.st_mode & S_IRWXO)
+    *why = "it is not a file of its own, or others can read or write it";
+    if (fstat(file, &opened) != 0 || !is_private(&opened))
         return 0;
-    if (status.st_uid == 0 || status.st_uid == geteuid())
-        return 1;
-    return folder_of(path, &folder) && !(folder.st_mode & (S_IWGRP | S_IWOTH)) &&
-           (folder.st_uid == 0 || folder.st_uid == geteuid() || folder.st_uid == status.st_uid);
+    *why = "others than root and this user may have put it there";
+    return path_is_closed(path, &found) && found.st_dev == opened.st_dev &&
+           found.st_ino == opened.st_ino;
 }
 
 /* open_path maps the table of a running agent. Its counts lie beside the keys;
@@ -111,22 +106,21 @@ static void open_path(const char *path)
 {
     char counts_path[sizeof settings.table + sizeof ".counts"];
     int keys = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const char *why;
     int counts;
 
     if (keys < 0) {
         fault(path, STEKC_OPEN_FAILED, errno);
         return;
     }
-    if (!is_trusted(keys, path)) {
-        snprintf(settings.fault, sizeof settings.fault,
-                 "key table %.100s: others than root, this user and the folder's owner may have made it",
-                 path);
+    if (!is_trusted(keys, path, &why)) {
+        snprintf(settings.fault, sizeof settings.fault, "key table %.100s: %s", path, why);
         close(keys);
         return;
     }
     snprintf(counts_path, sizeof counts_path, "%s.counts", path);
     counts = open(counts_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (counts >= 0 && !is_trusted(counts, counts_path)) {
+    if (counts >= 0 && !is_trusted(counts, counts_path, &why)) {
         close(counts);
         counts = -1;
     }

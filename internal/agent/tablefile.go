@@ -180,7 +180,7 @@ func checkInMemory(fd int) error {
 		return fmt.Errorf("look at its file system: %w", err)
 	}
 	if system.Type != unix.TMPFS_MAGIC && system.Type != unix.RAMFS_MAGIC && system.Type != unix.SECRETMEM_MAGIC {
-		return errors.New("it is on a disk, where keys must not be: use a tmpfs, such as /run or /dev/shm")
+		return errors.New("it is on a disk, where keys must not be: use a folder of its own on a tmpfs, such as /run/stek")
 	}
 	return nil
 }
@@ -198,11 +198,10 @@ func checkFolder(path string, owner int) error {
 	if err != nil {
 		return err
 	}
-	uid := int(info.Sys().(*syscall.Stat_t).Uid)
-	if !trusted(uid, owner) || (info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0) {
-		return fmt.Errorf("others may replace files in %s: it is to be root's or the table owner's, and writable by nobody else", path)
+	if !trusted(ownerOf(info), owner) || (isOpen(info) && info.Mode()&os.ModeSticky == 0) {
+		return replaceable(path)
 	}
-	return nil
+	return checkWay(path, owner)
 }
 
 func trusted(uid, owner int) bool { return uid == 0 || uid == os.Geteuid() || uid == owner }

@@ -329,7 +329,7 @@ func TestAgentSaysWhatIsWrong(t *testing.T) {
 		says string
 	}{
 		"no table":        {nil, 2, `required flag(s) "table" not set`},
-		"a disk":          {[]string{"--table", disk}, 1, "table " + disk + ": it is on a disk, where keys must not be: use a tmpfs, such as /run or /dev/shm"},
+		"a disk":          {[]string{"--table", disk}, 1, "table " + disk + ": it is on a disk, where keys must not be: use a folder of its own on a tmpfs, such as /run/stek"},
 		"a relative path": {[]string{"--table", "x"}, 2, "table x: usage: it must be an absolute path, since servers open it from another folder"},
 		"a link":          {[]string{"--table", link}, 1, "table " + link + ": open " + link + ": too many levels of symbolic links"},
 		"no folder":       {[]string{"--table", folder + "/no/table"}, 1, "table " + folder + "/no/table: open " + folder + "/no: no such file or directory"},
@@ -468,6 +468,10 @@ func TestAgentRefusesWhatOthersPrepared(t *testing.T) {
 	open := filepath.Join(folder, "open")
 	require.NoError(t, os.Mkdir(open, 0o777))
 	require.NoError(t, os.Chmod(open, 0o777))
+	inOpen := filepath.Join(open, "own")
+	require.NoError(t, os.Mkdir(inOpen, 0o700))
+	linked := filepath.Join(folder, "linked")
+	require.NoError(t, os.Symlink("open/own", linked))
 	foreign := filepath.Join(folder, "foreign")
 	require.NoError(t, os.Mkdir(foreign, 0o755))
 	require.NoError(t, os.Chown(foreign, 65534, 65534))
@@ -476,8 +480,10 @@ func TestAgentRefusesWhatOthersPrepared(t *testing.T) {
 	for path, says := range map[string]string{
 		make("of-another", 0o600, 65534): "it was made by others: its owner is user 65534 and its mode 0600",
 		make("for-all", 0o606, 0):        "it was made by others: its owner is user 0 and its mode 0606",
-		open + "/table":                  "others may replace files in " + open + ": it is to be root's or the table owner's, and writable by nobody else",
-		foreign + "/table":               "others may replace files in " + foreign + ": it is to be root's or the table owner's, and writable by nobody else",
+		open + "/table":                  "others may replace files in " + open + ": it and the folders above it are to be root's or the table owner's, and writable by nobody else",
+		inOpen + "/table":                "others may replace files in " + inOpen + ": it and the folders above it are to be root's or the table owner's, and writable by nobody else",
+		linked + "/table":                "others may replace files in " + linked + ": it and the folders above it are to be root's or the table owner's, and writable by nobody else",
+		foreign + "/table":               "others may replace files in " + foreign + ": it and the folders above it are to be root's or the table owner's, and writable by nobody else",
 		text:                             text + ": it holds something else than a key table: remove it, or choose another path",
 	} {
 		code, _, errs := execute(t, "agent", "--table", path)

@@ -403,29 +403,21 @@ func TestWhatIsWrongIsOneLineAndTheServerServes(t *testing.T) {
 	require.NoError(t, os.WriteFile(short, []byte("short"), 0o600))
 	later := filepath.Join(folder, "later")
 	require.NoError(t, os.WriteFile(later, append([]byte("\xc8batkets"), make([]byte, 90000)...), 0o600))
-	forAll := filepath.Join(folder, "for-all")
-	require.NoError(t, os.Mkdir(forAll, 0o755))
-	require.NoError(t, os.Chmod(forAll, 0o777|os.ModeSticky))
-	planted := filepath.Join(forAll, "planted")
-	require.NoError(t, exec.Command("cp", agent(t), planted).Run())
-	require.NoError(t, os.Chmod(planted, 0o600))
-	require.NoError(t, os.Chown(planted, 65534, 65534))
 	readable := filepath.Join(folder, "readable")
 	require.NoError(t, exec.Command("cp", agent(t), readable).Run())
 	require.NoError(t, os.Chmod(readable, 0o644))
 	fifo := filepath.Join(folder, "fifo")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o644))
-	const mayBePlanted = ": others than root, this user and the folder's owner may have made it"
+	const notItsOwn = ": it is not a file of its own, or others can read or write it"
 	const goesOn = ": this server goes on with its own ticket keys\n"
 	for name, tt := range map[string]struct{ variable, says string }{
 		"missing":          {"STEK_TABLE=/no/table", "stek: key table /no/table: No such file or directory" + goesOn},
 		"garbage":          {"STEK_TABLE=" + garbage, "stek: key table " + garbage + ": it is no key table" + goesOn},
 		"short":            {"STEK_TABLE=" + short, "stek: key table " + short + ": it is shorter than a key table" + goesOn},
 		"another version":  {"STEK_TABLE=" + later, "stek: key table " + later + ": it is a key table of another version of stek" + goesOn},
-		"a pipe":           {"STEK_TABLE=" + fifo, "stek: key table " + fifo + mayBePlanted + goesOn},
-		"a folder":         {"STEK_TABLE=/tmp", "stek: key table /tmp" + mayBePlanted + goesOn},
-		"planted":          {"STEK_TABLE=" + planted, "stek: key table " + planted + mayBePlanted + goesOn},
-		"readable":         {"STEK_TABLE=" + readable, "stek: key table " + readable + mayBePlanted + goesOn},
+		"a pipe":           {"STEK_TABLE=" + fifo, "stek: key table " + fifo + notItsOwn + goesOn},
+		"a folder":         {"STEK_TABLE=/tmp", "stek: key table /tmp" + notItsOwn + goesOn},
+		"readable":         {"STEK_TABLE=" + readable, "stek: key table " + readable + notItsOwn + goesOn},
 		"relative":         {"STEK_TABLE=table", `stek: STEK_TABLE is "table", which is no absolute path` + goesOn},
 		"format":           {"STEK_TABLE=/%s%n%d", "stek: key table /%s%n%d: No such file or directory" + goesOn},
 		"closed files":     {"STEK_TABLE=fd:98,99", "stek: key table fd:98,99: Bad file descriptor" + goesOn},
@@ -442,6 +434,83 @@ func TestWhatIsWrongIsOneLineAndTheServerServes(t *testing.T) {
 			require.Equal(t, tt.says, r.stderr)
 		})
 	}
+}
+
+// copyOf puts a copy of a table at path, with an owner.
+func copyOf(t *testing.T, table, path string, uid int) {
+	t.Helper()
+	output(t, "cp", table, path)
+	require.NoError(t, os.Chmod(path, 0o600))
+	require.NoError(t, os.Chown(path, uid, uid))
+}
+
+// folderIn makes a folder with an owner, and permissions whatever the umask is.
+func folderIn(t *testing.T, parent, name string, mode os.FileMode, uid int) string {
+	t.Helper()
+	folder := filepath.Join(parent, name)
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	require.NoError(t, os.Chmod(folder, mode))
+	require.NoError(t, os.Chown(folder, uid, uid))
+	return folder
+}
+
+// A table is taken only if root and the server's user alone decided what is at its path,
+// or left that to the owner of a folder, as a service manager does.
+func TestTableThatOthersMayHavePlantedIsRefused(t *testing.T) {
+	const other = 65534
+	table, closed := agent(t), t.TempDir()
+	shared := folderIn(t, closed, "shared", 0o777|os.ModeSticky, 0)
+	open := folderIn(t, closed, "open", 0o777, 0)
+	link := func(target, name string) string {
+		require.NoError(t, os.Symlink(target, filepath.Join(closed, name)))
+		return filepath.Join(closed, name)
+	}
+	for name, tt := range map[string]struct {
+		folder string
+		uid    int
+		taken  bool
+	}{
+		"root's":                         {folderIn(t, closed, "roots", 0o755, 0), 0, true},
+		"root's, given away":             {folderIn(t, closed, "given", 0o755, 0), other, true},
+		"root's, in a folder for all":    {folderIn(t, shared, "roots", 0o755, 0), 0, true},
+		"a folder that was given away":   {folderIn(t, closed, "others", 0o755, other), other, true},
+		"a link of root's":               {link("given2", "link"), other, true},
+		"another's, in a folder for all": {shared, other, false},
+		"another's folder there":         {folderIn(t, shared, "planted", 0o711, other), other, false},
+		"root's file in it":              {folderIn(t, shared, "emptied", 0o711, other), 0, false},
+		"an open folder":                 {open, 0, false},
+		"a folder in an open one":        {folderIn(t, open, "replaceable", 0o755, 0), 0, false},
+		"a link into an open one":        {link("open/replaceable2", "link-out"), 0, false},
+		"a file of a third":              {folderIn(t, closed, "thirds", 0o755, other), other - 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if target, err := os.Readlink(tt.folder); err == nil {
+				folderIn(t, closed, target, 0o755, 0)
+			}
+			path := filepath.Join(tt.folder, "table")
+			copyOf(t, table, path, tt.uid)
+			r := withTable(t, path, "serve")
+			require.Zero(t, r.code)
+			words, keys := visits(t, r.stdout)
+			require.Equal(t, []string{"New", "Reused"}, words)
+			if tt.taken {
+				require.Empty(t, r.stderr)
+				require.Equal(t, keyIn(t, table), keys[0])
+				return
+			}
+			require.Equal(t, "stek: key table "+path[:min(len(path), 100)]+": others than root and this user may have put it there: this server goes on with its own ticket keys\n", r.stderr)
+			require.NotEqual(t, keyIn(t, table), keys[0])
+		})
+	}
+}
+
+// keyIn is the name of the key with which servers on a table encrypt.
+func keyIn(t *testing.T, table string) string {
+	t.Helper()
+	r := withTable(t, table, "serve")
+	requireNoError(t, r)
+	_, keys := visits(t, r.stdout)
+	return keys[0]
 }
 
 func TestProgramsThatServeNobodyHearNothing(t *testing.T) {

@@ -31,7 +31,7 @@ struct settings source_settings;
 static struct stekc_store *store;           /* NULL until there is a table */
 static int truncatable;                     /* the table's file has a name */
 static struct file inherited[2];            /* the keys and the counts, until this process serves */
-static char socket_name[SOCKET_NAME_SIZE];  /* who has them too, or empty */
+static char socket_name[SOCKET_NAME_SIZE];  /* who has them too and the secret, or empty */
 static char agent_name[SOCKET_NAME_SIZE];   /* the agent that was started, or empty */
 
 void source_say(const char *text)
@@ -167,13 +167,21 @@ static int are_ours(int keys, int counts)
    since, unless by a server. */
 static void map_table(void)
 {
+    char *at = strchr(settings.table, '@');
     int keys, counts;
 
     if (settings.table[0] == '/') {
         open_path(settings.table);
-    } else if (sscanf(settings.table, "fd:%d,%d@%16[0-9a-f]", &keys, &counts, socket_name) < 2) {
+        return;
+    }
+    if (at != NULL) { /* the rest is for no line of text */
+        snprintf(socket_name, sizeof socket_name, "%s", at + 1);
+        *at = '\0';
+    }
+    if (sscanf(settings.table, "fd:%d,%d", &keys, &counts) < 2) {
         snprintf(settings.fault, sizeof settings.fault,
                  "STEK_TABLE is \"%.100s\", which is no absolute path", settings.table);
+        socket_name[0] = '\0';
     } else if (!are_ours(keys, counts)) {
         fault(settings.table, STEKC_OPEN_FAILED, EBADF);
     } else if (open_table(settings.table, keys, counts)) {

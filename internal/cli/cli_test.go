@@ -31,7 +31,14 @@ const preload = "../../build/libstek-preload.so"
 
 const patience = 20 * time.Second
 
+// asks is a socket and what is said on it: the test program asks there for a table.
+const asks = "TEST_ASKS"
+
 func TestMain(m *testing.M) {
+	if where := os.Getenv(asks); where != "" {
+		askForTable(where)
+		return
+	}
 	if strings.Contains(strings.Join(os.Environ(), "\n"), beStek) {
 		os.Exit(Main("1.2.3", os.Args[1:]))
 	}
@@ -259,11 +266,106 @@ func TestServerGetsNoSecretAndItsOwnEnvironment(t *testing.T) {
 	library, err := filepath.Abs(preload)
 	require.NoError(t, err)
 	require.Contains(t, environ, "\nLD_PRELOAD="+library+":/usr/lib/x86_64-linux-gnu/libc.so.6\n")
-	require.Regexp(t, `\nSTEK_TABLE=fd:\d+,\d+@[0-9a-f]{16}\n`, environ)
+	require.Regexp(t, `\nSTEK_TABLE=fd:\d+,\d+@[0-9a-f]{16}:[0-9a-f]{32}\n`, environ)
 	require.Contains(t, environ, "\nSTEK_NAME_GROUP=one site\n")
 	require.Contains(t, environ, "\nSTEK_FORCE_TICKETS=1\n")
 	require.Contains(t, environ, "\nOTHER=kept\n")
 	require.NotContains(t, environ, "STEK_STORE")
+}
+
+// askForTable prints how many files it gets, and the answer.
+func askForTable(where string) {
+	name, says, _ := strings.Cut(where, ":")
+	conn, err := net.Dial("unix", "@stek-table/"+name)
+	if err == nil {
+		_, _ = io.WriteString(conn, says)
+		answer, rights := make([]byte, 100), make([]byte, 100)
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		n, size, _, _, err := conn.(*net.UnixConn).ReadMsgUnix(answer, rights)
+		if err != nil { // closed before it had read
+			n, size = 0, 0
+		}
+		messages, _ := syscall.ParseSocketControlMessage(rights[:size])
+		files := 0
+		for _, message := range messages {
+			numbers, _ := syscall.ParseUnixRights(&message)
+			files += len(numbers)
+		}
+		fmt.Printf("%d files, %q\n", files, answer[:n])
+	} else {
+		fmt.Println(err)
+	}
+}
+
+// programs is a folder with this program and the library that every user can run.
+func programs(t *testing.T) string {
+	t.Helper()
+	folder := tmpfs(t)
+	require.NoError(t, exec.Command("cp", os.Args[0], filepath.Join(folder, "stek")).Run())
+	require.NoError(t, exec.Command("cp", preload, folder).Run())
+	require.NoError(t, os.Chmod(folder, 0o755))
+	return folder
+}
+
+// A table is given to the user of its stek and to root, if they have the secret that is
+// in the environment of its servers. The number of a user is no proof: a container may
+// have a root of its own, and all users who are not mapped into a user namespace have
+// one number in it.
+func TestTableIsGivenToWhoHasTheSecretAlone(t *testing.T) {
+	const overflow, games, daemon = "65534", 5, 1
+	folder := programs(t)
+	run := []string{filepath.Join(folder, "stek"), "run", "--preload", filepath.Join(folder, "libstek-preload.so"),
+		"--", "sh", "-c", "echo table $STEK_TABLE; exec sleep 60"}
+	mapped := append([]string{"unshare", "--user", "--map-user=" + overflow, "--map-group=" + overflow}, run...)
+	for name, tt := range map[string]struct {
+		stek  []string
+		user  uint32 // of stek
+		asker uint32
+		says  func(question, answer string) string
+		given bool
+	}{
+		"a server of root":           {run, 0, 0, func(q, _ string) string { return q }, true},
+		"a server of a user":         {run, games, games, func(q, _ string) string { return q }, true},
+		"root has all":               {run, games, 0, func(q, _ string) string { return q }, true},
+		"root without the secret":    {run, 0, 0, func(q, a string) string { return a }, false},
+		"another user":               {run, games, daemon, func(q, _ string) string { return q }, false},
+		"a user who is not mapped":   {mapped, games, daemon, func(q, _ string) string { return q }, false},
+		"that one has no secret":     {mapped, games, daemon, func(_, a string) string { return a }, false},
+		"the user with their number": {mapped, games, games, func(q, _ string) string { return q }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), tt.stek[0], tt.stek[1:]...)
+			cmd.Env = append(os.Environ(), beStek)
+			cmd.Dir = "/"
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: tt.user, Gid: tt.user}, Setpgid: true}
+			out, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			defer func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); _ = cmd.Wait() }()
+			var keys, counts int
+			var socket string
+			_, err = fmt.Fscanf(out, "table fd:%d,%d@%s\n", &keys, &counts, &socket)
+			require.NoError(t, err)
+			name, secret, _ := strings.Cut(socket, ":")
+			require.Len(t, secret, 32)
+			names, err := os.ReadFile("/proc/net/unix")
+			require.NoError(t, err)
+			require.Contains(t, string(names), "@stek-table/"+name)
+			require.NotContains(t, string(names), secret[:16])
+
+			ask := exec.CommandContext(t.Context(), filepath.Join(folder, "stek"))
+			ask.Env = append(os.Environ(), asks+"="+name+":"+tt.says(secret[:16], secret[16:]))
+			ask.Dir = "/"
+			ask.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: tt.asker, Gid: tt.asker}}
+			got, err := ask.CombinedOutput()
+			require.NoError(t, err, string(got))
+			if tt.given {
+				require.Equal(t, fmt.Sprintf("2 files, %q\n", secret[16:]), string(got))
+			} else {
+				require.Equal(t, "0 files, \"\"\n", string(got))
+			}
+		})
+	}
 }
 
 func TestAgentGoesOnWithItsTable(t *testing.T) {

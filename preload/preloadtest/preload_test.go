@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -421,7 +423,7 @@ func TestWhatIsWrongIsOneLineAndTheServerServes(t *testing.T) {
 		"relative":         {"STEK_TABLE=table", `stek: STEK_TABLE is "table", which is no absolute path` + goesOn},
 		"format":           {"STEK_TABLE=/%s%n%d", "stek: key table /%s%n%d: No such file or directory" + goesOn},
 		"closed files":     {"STEK_TABLE=fd:98,99", "stek: key table fd:98,99: Bad file descriptor" + goesOn},
-		"no such parent":   {"STEK_TABLE=fd:98,99@1", "stek: key table fd:98,99@1: Connection refused" + goesOn},
+		"no such parent":   {"STEK_TABLE=fd:98,99@1", "stek: key table fd:98,99: Connection refused" + goesOn},
 		"too long":         {"STEK_TABLE=/" + strings.Repeat("x", 5000), "stek: STEK_TABLE is longer than 4095 bytes" + goesOn},
 		"no agent program": {"STEK_STORE=memory:", "stek: " + "/no/stek did not start as an agent" + goesOn},
 	} {
@@ -511,6 +513,50 @@ func keyIn(t *testing.T, table string) string {
 	requireNoError(t, r)
 	_, keys := visits(t, r.stdout)
 	return keys[0]
+}
+
+// Anybody can take the name of a stek that has ended, also another root. A server takes
+// no table from who does not know its secret.
+func TestTableOfWhoDoesNotKnowTheSecretIsRefused(t *testing.T) {
+	const name, question, answer = "00112233445566ff", "0123456789abcdef", "fedcba9876543210"
+	table := agent(t)
+	keys, err := os.Open(table)
+	require.NoError(t, err)
+	defer keys.Close()
+	counts, err := os.OpenFile(table+".counts", os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer counts.Close()
+	listener, err := net.Listen("unix", "@stek-table/"+name)
+	require.NoError(t, err)
+	defer listener.Close()
+	answers := make(chan string, 1)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.ReadFull(conn, make([]byte, len(question)))
+			_, _, _ = conn.(*net.UnixConn).WriteMsgUnix([]byte(<-answers), syscall.UnixRights(int(keys.Fd()), int(counts.Fd())), nil)
+			_ = conn.Close()
+		}
+	}()
+	for _, tt := range []struct {
+		answer string
+		taken  bool
+	}{{answer, true}, {question, false}, {"x", false}, {answer[:15], false}} {
+		answers <- tt.answer
+		r := withTable(t, "fd:-1,-1@"+name+":"+question+answer, "serve")
+		require.Zero(t, r.code)
+		_, names := visits(t, r.stdout)
+		if tt.taken {
+			require.Empty(t, r.stderr)
+			require.Equal(t, keyIn(t, table), names[0])
+			continue
+		}
+		require.Equal(t, "stek: key table fd:-1,-1: Permission denied: this server goes on with its own ticket keys\n", r.stderr)
+		require.NotEqual(t, keyIn(t, table), names[0])
+	}
 }
 
 func TestProgramsThatServeNobodyHearNothing(t *testing.T) {

@@ -423,6 +423,13 @@ void stekc_survive_fork(void);
  */
 enum stekc_result stekc_prepare(void *ctx, struct stekc_report *report);
 
+/*
+ * stekc_trust_contexts: from now on every pointer that is given as ctx is an SSL_CTX,
+ * and not looked at first. That look asks the kernel what memory can be read, which a
+ * server may have forbidden to itself (seccomp(2)).
+ */
+void stekc_trust_contexts(void);
+
 /* stekc_insist registers the callback of ctx again, in case somebody has set another
    one since stekc_attach, and changes nothing else. Handshakes may run on ctx: it
    writes what is there already, or what should be. */

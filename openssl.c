@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "openssl.h"
+#include "callback.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,6 +27,7 @@ struct stekc_ossl stekc_ossl;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of who binds */
 static void *bound_base; /* where the bound libssl is mapped */
 static _Atomic uintptr_t bound_end; /* 0: none is bound */
+static atomic_int trusts_contexts;  /* the caller has no other pointers */
 
 /* readable tells whether the 8 bytes at p can be read: the kernel copies the
    mask before it refuses the impossible operation, and says which failed. */
@@ -41,6 +43,8 @@ __attribute__((no_sanitize_address)) static int looks_alive(const void *ctx)
 {
     uintptr_t first;
 
+    if (atomic_load_explicit(&trusts_contexts, memory_order_relaxed))
+        return 1;
     if ((uintptr_t)ctx % sizeof(void *) != 0)
         return 0;
     for (size_t offset = 0; offset < 128; offset += 8)
@@ -48,6 +52,11 @@ __attribute__((no_sanitize_address)) static int looks_alive(const void *ctx)
             return 0;
     first = *(const volatile uintptr_t *)ctx;
     return first == 0 || (first % sizeof(void *) == 0 && readable((const void *)first));
+}
+
+void stekc_trust_contexts(void)
+{
+    atomic_store(&trusts_contexts, 1);
 }
 
 static void *base_of(const void *address)

@@ -232,7 +232,7 @@ static int adopts_orphans(void)
 }
 
 int agent_start(const struct settings *settings, int keys_file, int counts_file, char *name,
-                char *text, size_t size)
+                int *pulse, char *text, size_t size)
 {
     int lifeline[2], ready[2], started;
     struct plan plan = {.program = settings->agent};
@@ -263,8 +263,11 @@ int agent_start(const struct settings *settings, int keys_file, int counts_file,
     close(lifeline[0]);
     close(ready[1]);
     started = started && wait_for_keys(ready[0], settings->agent, name, text, size);
+    if (started && fcntl(ready[0], F_SETFL, O_NONBLOCK) == 0) {
+        *pulse = ready[0]; /* it and the lifeline stay open to the end of this process */
+        return 1;
+    }
     close(ready[0]);
-    if (!started)
-        close(lifeline[1]); /* else it stays open to the end of this process */
-    return started;
+    close(lifeline[1]);
+    return 0;
 }

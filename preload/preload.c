@@ -60,6 +60,7 @@ static void start(void)
     source_start();
     if (!source_is_asked())
         return;
+    stekc_trust_contexts();
     stekc_survive_fork(); /* its lock is taken inside this one */
     pthread_atfork(take_lock, give_lock, give_lock);
 }
@@ -216,7 +217,6 @@ static void look_at(const struct next *next, struct ssl_ctx_st *ctx)
 {
     struct stekc_report report;
 
-    source_keep();
     if (stekc_insist(ctx, &report) != STEKC_OK)
         source_say(report.detail);
     if (stekc_inspect(ctx, 0, &report) != STEKC_OK)

@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { FEWEST = 2, MOST = 3 };
+enum { FEWEST = 2, MOST = 4 };
 
 /* connect_to connects to a socket that is in no folder. */
 static int connect_to(const char *name)
@@ -120,7 +120,7 @@ static void close_all(const int *files, size_t count)
         close(files[i]);
 }
 
-/* receive reads FEWEST or MOST files, and sets the last to -1 if it is missing. They
+/* receive reads FEWEST to MOST files, and sets those that are missing to -1. They
    come with the second half of the secret in name. */
 static int receive(int fd, const char *name, int files[MOST])
 {
@@ -143,7 +143,8 @@ static int receive(int fd, const char *name, int files[MOST])
     if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
         return 0;
     count = (header->cmsg_len - CMSG_LEN(0)) / sizeof *files;
-    files[MOST - 1] = -1;
+    for (int i = FEWEST; i < MOST; i++)
+        files[i] = -1;
     memcpy(files, CMSG_DATA(header), count * sizeof *files);
     if (count < FEWEST || got != SOCKET_PART ||
         memcmp(answer, name + 2 * SOCKET_PART + 1, SOCKET_PART) != 0) {
@@ -157,30 +158,18 @@ static int receive(int fd, const char *name, int files[MOST])
     return 1;
 }
 
-int receive_is_there(const char *name)
+int receive_files(const char *name, struct received *received)
 {
     int fd = connect_to(name);
-
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0 || errno != ECONNREFUSED; /* it may only be busy */
-}
-
-int receive_files(const char *name, int *keys_file, int *counts_file, int *lifeline)
-{
-    int fd = connect_to(name);
-    int files[MOST], received, cause;
+    int files[MOST], complete, cause;
 
     if (fd < 0)
         return 0;
-    received = is_trusted(fd) && say(fd, name) && receive(fd, name, files);
+    complete = is_trusted(fd) && say(fd, name) && receive(fd, name, files);
     cause = errno;
     close(fd);
     errno = cause;
-    if (received) {
-        *keys_file = files[0];
-        *counts_file = files[1];
-        *lifeline = files[2];
-    }
-    return received;
+    if (complete)
+        *received = (struct received){files[0], files[1], files[2], files[3]};
+    return complete;
 }

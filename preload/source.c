@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,9 @@ static struct stekc_store *store;           /* NULL until there is a table */
 static int truncatable;                     /* the table's file has a name */
 static struct file inherited[2];            /* the keys and the counts, until this process serves */
 static char socket_name[SOCKET_NAME_SIZE];  /* who has them too and the secret, or empty */
-static char agent_name[SOCKET_NAME_SIZE];   /* the agent that was started, or empty */
+static struct file pulse;                   /* of the agent of this server */
+static int begun;                           /* a context serves */
+static int has_agent;                       /* there is one, and a pulse unless it was closed */
 
 void source_say(const char *text)
 {
@@ -141,12 +144,19 @@ static struct file file_of(int number)
     return file;
 }
 
-/* let_go closes an inherited file, if its number is still its own. */
-static void let_go(struct file *file)
+/* is_open tells that the number of a file is still its own. */
+static int is_open(const struct file *file)
 {
     struct file now = file_of(file->number);
 
-    if (file->number > STDERR_FILENO && now.device == file->device && now.inode == file->inode)
+    return file->number > STDERR_FILENO && now.number == file->number &&
+           now.device == file->device && now.inode == file->inode;
+}
+
+/* let_go closes an inherited file. */
+static void let_go(struct file *file)
+{
+    if (is_open(file))
         close(file->number);
     file->number = -1;
 }
@@ -190,22 +200,31 @@ static void map_table(void)
     }
 }
 
+/* accept_agent takes the pipes of an agent of this server. */
+static void accept_agent(int pulse_file)
+{
+    has_agent = 1;
+    let_go(&pulse);
+    pulse = file_of(pulse_file);
+}
+
 /* ask is for a server that another one executed, or that executed itself again:
    not for every program that has its environment. */
 static void ask(void)
 {
-    int keys, counts, lifeline;
+    struct received got;
 
-    if (receive_files(socket_name, &keys, &counts, &lifeline)) {
-        if (open_table(settings.table, keys, counts)) {
+    if (receive_files(socket_name, &got)) {
+        if (open_table(settings.table, got.keys, got.counts)) {
             settings.fault[0] = '\0';
-            if (lifeline >= 0) /* it stays open */
-                strcpy(agent_name, socket_name);
-        } else if (lifeline >= 0) {
-            close(lifeline);
+            if (got.lifeline >= 0) /* it stays open */
+                accept_agent(got.pulse);
+        } else if (got.lifeline >= 0) {
+            close(got.lifeline);
+            close(got.pulse);
         }
-        close(keys);
-        close(counts);
+        close(got.keys);
+        close(got.counts);
     } else {
         fault(settings.table, STEKC_OPEN_FAILED, errno);
     }
@@ -223,11 +242,21 @@ int source_is_asked(void)
     return settings.table[0] != '\0' || settings.store[0] != '\0' || settings.fault[0] != '\0';
 }
 
+/* keep_reading makes reading the table safe. A server may set a handler of its own
+   after its first context. Most that do fork afterwards. */
+static void keep_reading(void)
+{
+    if (begun && truncatable)
+        guard_keep(stekc_store_table(store));
+}
+
 void source_start(void)
 {
     settings_read(&settings);
     if (settings.table[0] != '\0' && settings.fault[0] == '\0')
         map_table();
+    if (truncatable)
+        pthread_atfork(keep_reading, NULL, NULL);
 }
 
 /* is_alone tells that this process has one thread: proc(5) has a folder for each. */
@@ -238,20 +267,33 @@ static int is_alone(void)
     return stat("/proc/self/task", &status) == 0 && status.st_nlink == 3;
 }
 
+/* agent_has_ended asks the pipe whose other end the agent holds, with the calls that
+   OpenSSL makes for a file of certificates. If the server has closed the pipe, the table
+   tells, once its keys have ended. */
+static int agent_has_ended(void)
+{
+    struct stekc_table *table = stekc_store_table(store);
+    char byte;
+
+    if (is_open(&pulse))
+        return read(pulse.number, &byte, 1) == 0;
+    return !stekc_table_encrypts(table, stekc_table_now(table));
+}
+
 /* needs_agent tells that there is none, or that it has died: its table goes on to
    the end of its keys, and contexts from here on have another. */
 static int needs_agent(void)
 {
     if (settings.table[0] != '\0' || settings.fault[0] != '\0')
         return 0;
-    return store == NULL || (agent_name[0] != '\0' && !receive_is_there(agent_name));
+    return store == NULL || (has_agent && agent_has_ended());
 }
 
 /* start_agent makes a table and an agent that writes to it. */
 static void start_agent(void)
 {
-    char table[64 + SOCKET_NAME_SIZE];
-    int keys, counts;
+    char name[SOCKET_NAME_SIZE], table[64 + SOCKET_NAME_SIZE];
+    int keys, counts, pulse_file;
 
     if (settings.agent[0] == '\0') {
         snprintf(settings.fault, sizeof settings.fault,
@@ -264,11 +306,14 @@ static void start_agent(void)
     }
     fcntl(keys, F_SETFD, FD_CLOEXEC);
     fcntl(counts, F_SETFD, FD_CLOEXEC);
-    if (agent_start(&settings, keys, counts, agent_name, settings.fault, sizeof settings.fault) &&
-        open_table("in memory", keys, counts) && is_alone()) {
-        /* For a server that executes itself again. */
-        snprintf(table, sizeof table, "fd:-1,-1@%s", agent_name);
-        setenv("STEK_TABLE", table, 1);
+    if (agent_start(&settings, keys, counts, name, &pulse_file, settings.fault,
+                    sizeof settings.fault) &&
+        open_table("in memory", keys, counts)) {
+        accept_agent(pulse_file);
+        if (is_alone()) { /* for a server that executes itself again */
+            snprintf(table, sizeof table, "fd:-1,-1@%s", name);
+            setenv("STEK_TABLE", table, 1);
+        }
     }
     close(keys);
     close(counts);
@@ -278,24 +323,23 @@ static void start_agent(void)
     }
 }
 
+/* begin is for the first context. What a server executes, such as a CGI program, shall
+   not have the files. If it executes itself again it asks. */
+static void begin(void)
+{
+    begun = 1;
+    let_go(&inherited[0]);
+    let_go(&inherited[1]);
+    keep_reading();
+}
+
 struct stekc_store *source_store(void)
 {
     if (store == NULL && socket_name[0] != '\0')
         ask();
     if (needs_agent())
         start_agent();
-    if (store == NULL)
-        return NULL;
-    /* What a server executes, such as a CGI program, shall not have them. If it
-       executes itself again it asks. */
-    let_go(&inherited[0]);
-    let_go(&inherited[1]);
-    source_keep();
+    if (store != NULL && !begun)
+        begin();
     return store;
-}
-
-void source_keep(void)
-{
-    if (truncatable)
-        guard_keep(stekc_store_table(store));
 }

@@ -16,6 +16,13 @@ import (
 	"github.com/go-stek/stek"
 )
 
+// Pipes are those between the agent of one server and that server. Who asks for the
+// table gets an end of each to hold.
+type Pipes struct {
+	Lifeline *os.File // read here: who holds the other end wants the agent
+	Pulse    *os.File // written here: it ends with the agent
+}
+
 // A Handover gives the files of a table to servers that ask for them: one that
 // executes itself again has closed those it inherited.
 type Handover struct {
@@ -42,11 +49,10 @@ const patience = time.Second
 
 // HandOver gives the two files of a table to processes of root and of this
 // process's user that have the secret, until it is closed. A server of the same table
-// has it in its environment. Keys in a file of memfd_secret(2) can be written by who
-// gets them: the kernel has no way to open such a file for reading alone. lifeline is
-// the pipe that says how long the agent of one server is wanted: who asks gets an end
-// of it to hold. It may be nil.
-func HandOver(table *stek.SharedTable, lifeline *os.File) (*Handover, error) {
+// has it in its environment. pipes are those of the agent of one server, or nil. Keys in
+// a file of memfd_secret(2) can be written by who gets them: the kernel has no way to
+// open such a file for reading alone.
+func HandOver(table *stek.SharedTable, pipes *Pipes) (*Handover, error) {
 	listener, name, err := listen(tableSockets)
 	if err != nil {
 		return nil, fmt.Errorf("listen for servers that ask for the table: %w", err)
@@ -66,7 +72,7 @@ func HandOver(table *stek.SharedTable, lifeline *os.File) (*Handover, error) {
 				defer conn.Close()
 				_ = conn.SetDeadline(time.Now().Add(patience))
 				if secret.isSaidOn(conn) {
-					_ = handOver(conn.(*net.UnixConn), secret.answer, table, lifeline)
+					_ = handOver(conn.(*net.UnixConn), secret.answer, table, pipes)
 				}
 			}()
 		}
@@ -84,18 +90,27 @@ func (p password) isSaidOn(conn net.Conn) bool {
 	return err == nil && subtle.ConstantTimeCompare(said, []byte(p.question)) == 1
 }
 
-func handOver(conn *net.UnixConn, answer string, table *stek.SharedTable, lifeline *os.File) error {
+func handOver(conn *net.UnixConn, answer string, table *stek.SharedTable, pipes *Pipes) error {
 	keys, counts := table.Files()
 	files := []int{int(keys.Fd()), int(counts.Fd())}
-	if lifeline != nil {
-		// This process never holds that end longer than it takes to send it.
-		end, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", lifeline.Fd()), os.O_WRONLY, 0)
+	if pipes != nil {
+		// This process never holds these ends longer than it takes to send them.
+		held, err := otherEnd(pipes.Lifeline, os.O_WRONLY)
 		if err != nil {
 			return err
 		}
-		defer end.Close()
-		files = append(files, int(end.Fd()))
+		defer held.Close()
+		pulse, err := otherEnd(pipes.Pulse, os.O_RDONLY|unix.O_NONBLOCK)
+		if err != nil {
+			return err
+		}
+		defer pulse.Close()
+		files = append(files, int(held.Fd()), int(pulse.Fd()))
 	}
 	_, _, err := conn.WriteMsgUnix([]byte(answer), unix.UnixRights(files...), nil)
 	return err
+}
+
+func otherEnd(pipe *os.File, flags int) (*os.File, error) {
+	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", pipe.Fd()), flags, 0)
 }

@@ -74,7 +74,7 @@ read every session of the servers on it.`,
 	flags.StringVar(&o.metrics, "metrics", fromEnvironment("STEK_METRICS", ""), "serve metrics for Prometheus on this address, such as 127.0.0.1:9464")
 	// How the library starts an agent for a server that has none.
 	flags.IntVar(&o.lifeline, "lifeline-fd", -1, "end when this pipe is closed")
-	flags.IntVar(&o.ready, "ready-fd", -1, "write the process number to this pipe when there are keys")
+	flags.IntVar(&o.ready, "ready-fd", -1, "write the name of the socket to this pipe when there are keys, and keep it open")
 	for _, hidden := range []string{"lifeline-fd", "ready-fd"} {
 		_ = flags.MarkHidden(hidden)
 	}
@@ -108,12 +108,14 @@ func (o *agentOptions) run(version string, logger *slog.Logger) error {
 	defer service.close()
 	ended := end(lifeline, tables[0])
 	if o.ready >= 0 {
-		handover, err := agent.HandOver(tables[0].Shared, lifeline)
+		ready := os.NewFile(uintptr(o.ready), "ready")
+		defer ready.Close()
+		handover, err := agent.HandOver(tables[0].Shared, &agent.Pipes{Lifeline: lifeline, Pulse: ready})
 		if err != nil {
 			return failed(err)
 		}
 		defer handover.Close()
-		if err := o.tellServer(handover.Name); err != nil {
+		if err := tellServer(ready, handover.Name); err != nil {
 			return failed(err)
 		}
 	}
@@ -260,12 +262,10 @@ func await(lifeline *os.File, table *agent.Table) {
 	}
 }
 
-// tellServer tells the server that started this agent the name of its socket,
-// and so that there are keys.
-func (o *agentOptions) tellServer(socket string) error {
-	pipe := os.NewFile(uintptr(o.ready), "ready")
-	defer pipe.Close()
-	if _, err := io.WriteString(pipe, socket); err != nil {
+// tellServer tells the server that started this agent how to ask for the table, and so
+// that there are keys. The pipe stays open: the server sees by it that the agent lives.
+func tellServer(ready *os.File, socket string) error {
+	if _, err := io.WriteString(ready, socket); err != nil {
 		return fmt.Errorf("tell the server that there are keys: %w", err)
 	}
 	return nil

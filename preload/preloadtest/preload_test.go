@@ -59,21 +59,30 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var compileOnce = sync.OnceValue(func() error {
-	out, err := exec.Command("gcc", "-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
-		"-Wno-deprecated-declarations", "-o", filepath.Join(scratch, "host"), "src/host.c",
-		"-lssl", "-lcrypto", "-ldl", "-lpthread").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
-	}
-	return nil
-})
+// compiled are the programs in src that were compiled, by name.
+var compiled sync.Map
 
-// host is the compiled program.
+// program is a program in src, compiled.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join(scratch, name)
+	once, _ := compiled.LoadOrStore(name, sync.OnceValue(func() error {
+		out, err := exec.Command("gcc", "-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+			"-Wno-deprecated-declarations", "-o", path, "src/"+name+".c",
+			"-lssl", "-lcrypto", "-ldl", "-lpthread").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, out)
+		}
+		return nil
+	}))
+	require.NoError(t, once.(func() error)())
+	return path
+}
+
+// host is the program that does what servers do.
 func host(t *testing.T) string {
 	t.Helper()
-	require.NoError(t, compileOnce())
-	return filepath.Join(scratch, "host")
+	return program(t, "host")
 }
 
 // result is what a program came to.
@@ -107,23 +116,38 @@ func start(t *testing.T, environ []string, program string, args ...string) resul
 // run runs the program under stek run.
 func run(t *testing.T, args ...string) result {
 	t.Helper()
-	return start(t, nil, made(t, "stek"), append([]string{"run", "--", host(t)}, args...)...)
+	return runProgram(t, host(t), args...)
+}
+
+func runProgram(t *testing.T, program string, args ...string) result {
+	t.Helper()
+	return start(t, nil, made(t, "stek"), append([]string{"run", "--", program}, args...)...)
 }
 
 // bare runs the program with the two variables that start an agent.
 func bare(t *testing.T, args ...string) result {
 	t.Helper()
+	return bareProgram(t, host(t), args...)
+}
+
+func bareProgram(t *testing.T, program string, args ...string) result {
+	t.Helper()
 	return start(t, []string{
 		"LD_PRELOAD=" + made(t, "libstek-preload.so"),
 		"STEK_STORE=memory:",
 		"STEK_AGENT=" + made(t, "stek"),
-	}, host(t), args...)
+	}, program, args...)
 }
 
 // withTable runs the program with a table.
 func withTable(t *testing.T, table string, args ...string) result {
 	t.Helper()
-	return start(t, []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_TABLE=" + table}, host(t), args...)
+	return programWithTable(t, table, host(t), args...)
+}
+
+func programWithTable(t *testing.T, table, program string, args ...string) result {
+	t.Helper()
+	return start(t, []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_TABLE=" + table}, program, args...)
 }
 
 // agent starts stek agent with a table, and returns the table's path.
@@ -366,6 +390,36 @@ func TestServerThatComesBackAfterItsAgentGetsAnother(t *testing.T) {
 	words, keys := visits(t, r.stdout)
 	require.Equal(t, []string{"New", "Reused", "New", "Reused"}, words)
 	require.Equal(t, keys[2], keys[3])
+}
+
+// ways are the three ways to run a program with stek.
+func ways(t *testing.T) map[string]func(*testing.T, string, ...string) result {
+	t.Helper()
+	table := agent(t)
+	return map[string]func(*testing.T, string, ...string) result{
+		"run":  runProgram,
+		"bare": bareProgram,
+		"agent": func(t *testing.T, program string, args ...string) result {
+			t.Helper()
+			return programWithTable(t, table, program, args...)
+		},
+	}
+}
+
+// Once a server has a context, neither connections nor further contexts make a system
+// call that OpenSSL does not make: some servers are killed for it.
+func TestServerInASandboxServesAsWithoutStek(t *testing.T) {
+	alone := start(t, nil, program(t, "sandbox"))
+	requireNoError(t, alone)
+	for way, try := range ways(t) {
+		t.Run(way, func(t *testing.T) {
+			r := try(t, program(t, "sandbox"))
+			requireNoError(t, r)
+			words, keys := visits(t, r.stdout)
+			require.Equal(t, []string{"New", "Reused", "New", "Reused"}, words)
+			require.Equal(t, keys[0], keys[2], "the keys are stek's")
+		})
+	}
 }
 
 func TestServerCannotWriteKeys(t *testing.T) {

@@ -3,7 +3,7 @@
  * first argument names what; it says what it saw.
  */
 #define _GNU_SOURCE
-#include "../../../ctest/src/handshake.h"
+#include "visits.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,32 +17,9 @@
 
 static int version = TLS1_3_VERSION;
 
-/* visit makes a connection and says whether it was resumed, and the first 4
-   bytes of the name of the key of the ticket that the client has after it. */
-static void visit(SSL_CTX *server, SSL_CTX *client, SSL_SESSION **session)
-{
-    const unsigned char *ticket = NULL;
-    size_t size = 0;
-    int reused = connect_once(server, client, session);
-
-    if (*session != NULL)
-        SSL_SESSION_get0_ticket(*session, &ticket, &size);
-    printf("%s ", reused ? "Reused" : "New");
-    for (size_t i = 0; i < 4 && i < size; i++)
-        printf("%02x", ticket[i]);
-    printf("\n");
-    fflush(stdout);
-}
-
 static void two_visits(SSL_CTX *server)
 {
-    SSL_CTX *client = new_client(version);
-    SSL_SESSION *session = NULL;
-
-    visit(server, client, &session);
-    visit(server, client, &session);
-    SSL_SESSION_free(session);
-    SSL_CTX_free(client);
+    visit_twice(server, version);
 }
 
 static void serve(void)
@@ -291,16 +268,11 @@ static void on_bus(int number, siginfo_t *info, void *context)
           own_page);
 }
 
-/* cut_off: the table's file, named by the second argument, is cut off while this
-   server, which handles SIGBUS itself, serves. */
-static void cut_off(const char *table)
+static void cut_off_worker(SSL_CTX *server, const char *table)
 {
-    struct sigaction own = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
     int file = memfd_create("own", 0);
     char counts[4096];
-    SSL_CTX *server = new_server();
 
-    CHECK(sigaction(SIGBUS, &own, NULL) == 0);
     two_visits(server);
     snprintf(counts, sizeof counts, "%s.counts", table);
     CHECK(truncate(table, 0) == 0 && truncate(counts, 0) == 0);
@@ -310,6 +282,22 @@ static void cut_off(const char *table)
     CHECK(own_page != MAP_FAILED);
     CHECK(*(volatile char *)own_page == 0 && own_faults == 1);
     printf("its own fault was handled\n");
+    fflush(stdout);
+    _exit(0);
+}
+
+/* cut_off: the table's file, named by the second argument, is cut off while a worker of
+   this server, which handles SIGBUS itself, serves. */
+static void cut_off(const char *table)
+{
+    struct sigaction own = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
+    SSL_CTX *server = new_server();
+    int status;
+
+    CHECK(sigaction(SIGBUS, &own, NULL) == 0);
+    if (fork() == 0)
+        cut_off_worker(server, table);
+    CHECK(wait(&status) > 0 && status == 0);
     SSL_CTX_free(server);
 }
 

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "agent.h"
 #include "receive.h"
+#include "say.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,7 +126,7 @@ static int place_descriptors(struct plan *plan)
     if (null >= 0) {
         dup2(null, 0);
         dup2(null, 1);
-        if (fcntl(2, F_GETFD) < 0)
+        if (!say_is_heard())
             dup2(null, 2);
     }
     close_others();

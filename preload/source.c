@@ -8,6 +8,7 @@
 #include "guard.h"
 #include "path.h"
 #include "receive.h"
+#include "say.h"
 #include "../table.h"
 
 #include <errno.h>
@@ -47,8 +48,7 @@ void source_say(const char *text)
         if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
             line[i] = '?'; /* what a terminal obeys */
     line[length] = '\n';
-    if (write(STDERR_FILENO, line, length + 1) < 0)
-        return; /* nobody listens */
+    say(line, length + 1);
 }
 
 static void fault(const char *what, enum stekc_opened result, int cause)
@@ -167,8 +167,9 @@ static int are_ours(int keys, int counts)
 {
     const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     struct stat status;
+    int found = fcntl(counts, F_GET_SEALS); /* a system may add its own */
 
-    return keys > STDERR_FILENO && fcntl(counts, F_GET_SEALS) == seals &&
+    return keys > STDERR_FILENO && found >= 0 && (found & seals) == seals &&
            fstat(counts, &status) == 0 && status.st_size == (off_t)stekc_counts_size();
 }
 
@@ -253,6 +254,7 @@ static void keep_reading(void)
 void source_start(void)
 {
     settings_read(&settings);
+    say_start();
     if (settings.table[0] != '\0' && settings.fault[0] == '\0')
         map_table();
     if (truncatable)

@@ -422,6 +422,176 @@ func TestServerInASandboxServesAsWithoutStek(t *testing.T) {
 	}
 }
 
+// public is a folder with stek, the library and the program, which every user can run.
+func public(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "stek-public-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	require.NoError(t, os.Chmod(folder, 0o755))
+	for _, file := range []string{made(t, "stek"), made(t, "libstek-preload.so"), host(t)} {
+		output(t, "cp", file, folder)
+	}
+	return folder
+}
+
+// Limits, and settings of a system, that stek could run into and the server does not:
+// for a server of root, and for one that gives up root before it starts.
+func TestServerRunsWithinItsLimits(t *testing.T) {
+	folder := public(t)
+	stek := filepath.Join(folder, "stek")
+	environ := []string{"env", "LD_PRELOAD=" + filepath.Join(folder, "libstek-preload.so"), "STEK_STORE=memory:", "STEK_AGENT=" + stek}
+	server := []string{filepath.Join(folder, "host"), "two-contexts"}
+	users := map[string][]string{
+		"root":   server,
+		"daemon": append([]string{"setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups"}, server...),
+	}
+	// Such a setting is of a process namespace, in which sh is the first process.
+	memoryFiles := func(setting string) []string {
+		const set = `[ ! -e /proc/sys/vm/memfd_noexec ] || echo $0 >/proc/sys/vm/memfd_noexec; "$@"; exit`
+		return []string{"unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", set, setting}
+	}
+	const tooLarge = "stek: key table in memory: File too large: this server goes on with its own ticket keys\n"
+	for name, tt := range map[string]struct {
+		limited []string
+		refused bool // to those who may not raise a limit: CAP_SYS_RESOURCE
+	}{
+		"no file":                    {[]string{"prlimit", "--fsize=0"}, true},
+		"a small file":               {[]string{"prlimit", "--fsize=16384"}, true},
+		"no file, a soft limit":      {[]string{"prlimit", "--fsize=0:unlimited"}, false},
+		"nothing locked":             {[]string{"prlimit", "--memlock=0"}, false},
+		"less locked than a table":   {[]string{"prlimit", "--memlock=16384"}, false},
+		"as much locked as a table":  {[]string{"prlimit", "--memlock=40000"}, false},
+		"memory that cannot execute": {memoryFiles("1"), false},
+		"no memory that can execute": {memoryFiles("2"), false},
+	} {
+		for user, server := range users {
+			check := func(way, refusal string, command ...string) {
+				t.Run(strings.Join([]string{name, user, way}, ", "), func(t *testing.T) {
+					t.Parallel()
+					r := start(t, nil, tt.limited[0], slices.Concat(tt.limited[1:], command)...)
+					said := regexp.MustCompile(`(?m)^time=.* refused=\[mlock\]\n`).ReplaceAllString(r.stderr, "") // the agent warns
+					require.Equal(t, refusal, said)
+					if way == "run" && refusal != "" {
+						require.Equal(t, 125, r.code)
+						return
+					}
+					require.Zero(t, r.code)
+					words, keys := visits(t, r.stdout)
+					require.Equal(t, []string{"New", "Reused", "New", "Reused"}, words)
+					require.Equal(t, refusal == "", keys[0] == keys[2], "the key is stek's")
+				})
+			}
+			runs, serves := "", ""
+			if tt.refused && !mayRaiseLimits(t) {
+				runs = "stek: make shared key table: file too large\n"
+			}
+			if tt.refused && (user != "root" || !mayRaiseLimits(t)) {
+				serves = tooLarge
+			}
+			check("run", runs, slices.Concat([]string{stek, "run", "--"}, server)...)
+			check("bare", serves, slices.Concat(environ, server)...)
+		}
+	}
+}
+
+// mayRaiseLimits reports whether root may raise limits here: CAP_SYS_RESOURCE.
+func mayRaiseLimits(t *testing.T) bool {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	var effective uint64
+	_, err = fmt.Sscanf(regexp.MustCompile(`CapEff:\s*[0-9a-f]+`).FindString(string(status)), "CapEff: %x", &effective)
+	require.NoError(t, err)
+	return effective&(1<<24) != 0
+}
+
+// What is wrong is told to the standard error that the server was started with, if
+// somebody reads it, and to nothing else.
+func TestLineOfStekGoesToTheStandardErrorAlone(t *testing.T) {
+	environ := append(os.Environ(), "LD_PRELOAD="+made(t, "libstek-preload.so"), "STEK_TABLE=/no/table")
+	const line = "stek: key table /no/table: No such file or directory: this server goes on with its own ticket keys\n"
+	serve := func(t *testing.T, stderr *os.File, args ...string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience/3)
+		defer cancel()
+		var stdout bytes.Buffer
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Env, cmd.Stdout, cmd.Stderr = environ, &stdout, stderr
+		require.NoError(t, cmd.Run(), "it ended, or hung")
+		words, _ := visits(t, stdout.String())
+		require.Equal(t, []string{"New", "Reused"}, words)
+	}
+	file := func(t *testing.T) *os.File {
+		t.Helper()
+		f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+		require.NoError(t, err)
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	content := func(t *testing.T, f *os.File) string {
+		t.Helper()
+		text, err := os.ReadFile(f.Name())
+		require.NoError(t, err)
+		return string(text)
+	}
+	t.Run("a file", func(t *testing.T) {
+		f := file(t)
+		serve(t, f, host(t), "serve")
+		require.Equal(t, line, content(t, f))
+	})
+	t.Run("a file at its limit", func(t *testing.T) {
+		f := file(t)
+		serve(t, f, "prlimit", "--fsize=0", host(t), "serve")
+		require.Empty(t, content(t, f))
+	})
+	t.Run("another file by now", func(t *testing.T) {
+		f, data := file(t), file(t)
+		serve(t, f, host(t), "loses-stderr", data.Name())
+		require.Equal(t, "data", content(t, data))
+		require.Empty(t, content(t, f))
+	})
+	t.Run("a pipe that nobody reads", func(t *testing.T) {
+		read, write, err := os.Pipe()
+		require.NoError(t, err)
+		require.NoError(t, read.Close())
+		defer write.Close()
+		serve(t, write, host(t), "serve")
+	})
+	t.Run("a pipe that is full", func(t *testing.T) {
+		read, write, err := os.Pipe()
+		require.NoError(t, err)
+		defer read.Close()
+		defer write.Close()
+		require.NoError(t, write.SetWriteDeadline(time.Now().Add(100*time.Millisecond)))
+		_, err = write.Write(make([]byte, 1<<20))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		serve(t, write, host(t), "serve")
+	})
+	t.Run("a socket whose other end is closed", func(t *testing.T) {
+		ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		require.NoError(t, syscall.Close(ends[0]))
+		end := os.NewFile(uintptr(ends[1]), "socket")
+		defer end.Close()
+		serve(t, end, host(t), "serve")
+	})
+}
+
+// The agent of a bare server writes no line into a file of the server's either.
+func TestAgentOfABareServerHasNoFileOfTheServer(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	r := start(t, []string{
+		"LD_PRELOAD=" + made(t, "libstek-preload.so"),
+		"STEK_STORE=redis:", // of which the agent says that it has none
+		"STEK_AGENT=" + made(t, "stek"),
+	}, host(t), "loses-stderr", data)
+	requireNoError(t, r)
+	content, err := os.ReadFile(data)
+	require.NoError(t, err)
+	require.Equal(t, "data", string(content))
+}
+
 func TestServerCannotWriteKeys(t *testing.T) {
 	table := agent(t)
 	for name, r := range map[string]result{

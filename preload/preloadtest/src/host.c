@@ -30,6 +30,13 @@ static void serve(void)
     SSL_CTX_free(server);
 }
 
+/* two_contexts have one key if it is stek's. */
+static void two_contexts(void)
+{
+    serve();
+    serve();
+}
+
 /* ---- a server with callbacks of its own ---- */
 
 static int called;
@@ -496,6 +503,16 @@ static void many_contexts(void)
     printf("%s\n", resident() - before < 100 ? "no leak" : "leak");
 }
 
+/* ---- a standard error that is none any more ---- */
+
+/* loses_stderr has a file of its own where its standard error was. */
+static void loses_stderr(const char *path)
+{
+    CHECK(close(2) == 0 && open(path, O_RDWR | O_CREAT | O_TRUNC, 0600) == 2);
+    CHECK(write(2, "data", 4) == 4);
+    serve();
+}
+
 static void client_only(void)
 {
     SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
@@ -521,6 +538,8 @@ int main(int argc, char **argv)
     DO("forks", forks())
     DO("executes-itself", executes_itself(argv))
     DO("executes-itself-without-files", executes_itself_without_files(argv))
+    DO("two-contexts", two_contexts())
+    DO("loses-stderr", loses_stderr(argc > 2 ? argv[2] : ""))
     DO("no-child", no_child())
     DO("cut-off", cut_off(argc > 2 ? argv[2] : ""))
     DO("dies-of-bus-error", dies_of_bus_error())

@@ -143,7 +143,7 @@ enum stekc_opened {
 enum stekc_opened stekc_table_open(int keys_file, int counts_file, enum stek_access access,
                                    struct stekc_table **table, unsigned *refused);
 
-/* stekc_table_regrow makes the two files as long again as a table is: before a
+/* stekc_table_regrow makes the two files as long again as a table is, no longer: before a
    writer or a reader of counts touches what another process may have cut off.
    Returns 0, or -1 with errno. */
 int stekc_table_regrow(int keys_file, int counts_file);

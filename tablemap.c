@@ -289,7 +289,7 @@ int stekc_table_files(int secret, int *keys_file, int *counts_file)
     return -1;
 }
 
-/* regrow makes the file as long as it should be, and no hole: writing to a hole is
+/* regrow makes the file as long as it should be, not longer, and no hole: writing to a hole is
    a fault when the file system is full. Not every kind of file knows holes. */
 static int regrow(int file, size_t size)
 {
@@ -297,10 +297,10 @@ static int regrow(int file, size_t size)
 
     if (fstat(file, &status) != 0)
         return -1;
+    if (status.st_size != (off_t)size && resize(file, size) != 0)
+        return -1;
     if (status.st_size >= (off_t)size && status.st_blocks >= (blkcnt_t)(size / 512))
         return 0;
-    if (status.st_size < (off_t)size && resize(file, size) != 0)
-        return -1;
     while (fallocate(file, 0, 0, (off_t)size) != 0)
         if (errno != EINTR)
             return errno == ENOSPC ? -1 : 0;

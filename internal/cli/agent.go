@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/go-stek/stek"
 	"github.com/go-stek/stek/backend"
 	"github.com/go-stek/stek/internal/agent"
 	"github.com/go-stek/stek/internal/backends"
@@ -148,19 +147,14 @@ func (o *agentOptions) open(logger *slog.Logger) (tables []*agent.Table, err err
 		return nil, err
 	}
 	for i, path := range o.tables {
-		var shared *stek.SharedTable
-		shared, path, err = openTable(path, agent.Access{
-			Owner: pick(o.owners, i),
-			Group: pick(o.groups, i),
-			Mode:  fs.FileMode(mode),
-		})
-		if err != nil {
-			break
-		}
 		var t *agent.Table
 		source := sources[0]
 		sources = sources[1:] // it is taken over
-		if t, err = agent.Open(source, scheme(pick(o.stores, i)), path, shared, logger); err != nil {
+		if t, err = openTable(source, scheme(pick(o.stores, i)), path, agent.Access{
+			Owner: pick(o.owners, i),
+			Group: pick(o.groups, i),
+			Mode:  fs.FileMode(mode),
+		}, logger); err != nil {
 			break
 		}
 		tables = append(tables, t)
@@ -213,15 +207,19 @@ func fromEnvironment(variable, other string) string {
 	return other
 }
 
-// openTable opens a path, or the two files of a table that were inherited.
-func openTable(path string, access agent.Access) (shared *stek.SharedTable, name string, err error) {
+// openTable opens a path, or the two files of a table that were inherited. It takes
+// source over, also on an error.
+func openTable(source backend.Source, store, path string, access agent.Access, logger *slog.Logger) (*agent.Table, error) {
 	var keys, counts int
-	if n, _ := fmt.Sscanf(path, "fd:%d,%d", &keys, &counts); n == 2 && path == fmt.Sprintf("fd:%d,%d", keys, counts) {
-		shared, err = agent.Inherited(keys, counts)
-		return shared, "", err
+	if n, _ := fmt.Sscanf(path, "fd:%d,%d", &keys, &counts); n != 2 || path != fmt.Sprintf("fd:%d,%d", keys, counts) {
+		return agent.OpenAt(source, store, path, access, logger)
 	}
-	shared, err = agent.OpenFile(path, access)
-	return shared, path, err
+	shared, err := agent.Inherited(keys, counts)
+	if err != nil {
+		_ = source.Close()
+		return nil, err
+	}
+	return agent.Open(source, store, "", shared, logger)
 }
 
 // end returns a channel that is closed when the agent is to end: at a signal, or

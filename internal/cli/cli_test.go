@@ -604,6 +604,89 @@ func TestServerInTheTableGroupCannotEndTheAgent(t *testing.T) {
 	}
 }
 
+// as makes a command run as another user, with a group.
+func as(cmd *exec.Cmd, uid, gid uint32) *exec.Cmd {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
+	return cmd
+}
+
+// A server in the table's group, daemon here, can read the keys and write the counts.
+func TestServerInTheTableGroupCannotKeepAnAgentOut(t *testing.T) {
+	folder := tmpfs(t)
+	require.NoError(t, os.Chmod(folder, 0o755))
+	path := filepath.Join(folder, "table")
+	args := []string{"agent", "--table", path, "--group", "daemon"}
+	s := start(t, args...)
+	s.await("serving ticket keys")
+	require.Zero(t, s.end(syscall.SIGTERM))
+	const lock = `
+import fcntl, struct, sys
+F_OFD_SETLK = 37
+for name, flags, kinds in ("", "rb", "r"), (".counts", "r+b", "rw"), (".lock", "rb", "r"):
+    try:
+        file = open(sys.argv[1] + name, flags)
+    except PermissionError:
+        print("refused", name)
+        continue
+    globals()["keep" + name] = file
+    for kind in kinds:
+        fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", {"r": fcntl.F_RDLCK, "w": fcntl.F_WRLCK}[kind], 0, 0, 0, 0))
+    fcntl.flock(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+`
+	cmd := as(exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", lock, path), 1, 1)
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	defer func() { _ = stdin.Close(); _ = cmd.Wait() }()
+	printed := make([]byte, 100)
+	n, err := io.ReadAtLeast(out, printed, len("refused .lock\nlocked\n"))
+	require.NoError(t, err)
+	require.Equal(t, "refused .lock\nlocked\n", string(printed[:n]))
+
+	second := start(t, args...)
+	second.await("serving ticket keys")
+	code, _, errs := execute(t, args...)
+	require.Equal(t, 1, code)
+	require.Equal(t, "stek: table "+path+": another agent writes to it\n", errs)
+}
+
+func TestServerInTheTableGroupCannotFillTheFileSystem(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, syscall.Mount("stek", folder, "tmpfs", 0, "size=1m,mode=755"))
+	defer syscall.Unmount(folder, syscall.MNT_DETACH)
+	path := filepath.Join(folder, "table")
+	s := start(t, "agent", "--table", path, "--group", "daemon")
+	s.await("serving ticket keys")
+	counts, err := os.OpenFile(path+".counts", os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer counts.Close()
+	before, err := counts.Stat()
+	require.NoError(t, err)
+
+	// The folder of the test is closed to others, so its file is handed on, open.
+	fill := as(exec.CommandContext(t.Context(), "sh", "-c", "head -c 3000000 /dev/zero >&3"), 1, 1)
+	fill.ExtraFiles = []*os.File{counts}
+	for range 3 {
+		_, err = counts.Seek(0, io.SeekEnd)
+		require.NoError(t, err)
+		_ = fill.Run() // it may be refused room
+		eventually(t, "there is room again", func() bool {
+			return os.WriteFile(filepath.Join(folder, "other"), make([]byte, 500000), 0o600) == nil
+		})
+		require.NoError(t, os.Remove(filepath.Join(folder, "other")))
+		after, err := counts.Stat()
+		require.NoError(t, err)
+		require.Equal(t, before.Size(), after.Size())
+		fill = as(exec.CommandContext(t.Context(), "fallocate", "--length", "700000", "/proc/self/fd/3"), 1, 1)
+		fill.ExtraFiles = []*os.File{counts}
+	}
+}
+
 func TestTableWithoutRoomIsALineAndNoCrash(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t, syscall.Mount("stek", folder, "tmpfs", 0, "size=16k,mode=755"))

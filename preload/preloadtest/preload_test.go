@@ -3,6 +3,7 @@
 package preloadtest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -308,21 +310,68 @@ func TestBareStartLeavesNoChildToTheServer(t *testing.T) {
 	require.Contains(t, r.stdout, "no child\n")
 }
 
-func TestAgentOfABareServerEndsWithIt(t *testing.T) {
-	running := func() string {
-		var found []string
-		commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
-		require.NoError(t, err)
-		for _, file := range commands {
-			if line, _ := os.ReadFile(file); bytes.Contains(line, []byte("--lifeline-fd=")) && bytes.Contains(line, []byte("7h")) {
-				found = append(found, file)
-			}
+// agentsOf are the process numbers of the agents that were started for a store.
+func agentsOf(t *testing.T, store string) []int {
+	t.Helper()
+	var found []int
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	for _, file := range commands {
+		line, _ := os.ReadFile(file)
+		environ, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "environ"))
+		if bytes.Contains(line, []byte("--lifeline-fd=")) && bytes.Contains(environ, []byte("STEK_STORE="+store+"\x00")) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			require.NoError(t, err)
+			found = append(found, pid)
 		}
-		return strings.Join(found, " ")
 	}
-	environ := []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_STORE=memory:?rotation=7h", "STEK_AGENT=" + made(t, "stek")}
+	return found
+}
+
+// An agent that has died is replaced at the next context, also if another process has
+// taken the name of its socket, which everybody sees.
+func TestAgentThatHasDiedIsReplaced(t *testing.T) {
+	const store = "memory:?rotation=5h"
+	cmd := exec.CommandContext(t.Context(), host(t), "outlives-its-agent")
+	cmd.Env = append(os.Environ(), "LD_PRELOAD="+made(t, "libstek-preload.so"), "STEK_STORE="+store, "STEK_AGENT="+made(t, "stek"))
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	lines := bufio.NewReader(out)
+	var before string
+	for !strings.Contains(before, "@") {
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		before += line
+	}
+	agents := agentsOf(t, store)
+	require.Len(t, agents, 1)
+	require.NoError(t, syscall.Kill(agents[0], syscall.SIGKILL))
+	require.Eventually(t, func() bool { return len(agentsOf(t, store)) == 0 }, patience, 10*time.Millisecond)
+	name := regexp.MustCompile("@([0-9a-f]{16})").FindStringSubmatch(before)[1]
+	taken, err := net.Listen("unix", "@stek-table/"+name)
+	require.NoError(t, err)
+	defer taken.Close()
+
+	_, err = io.WriteString(stdin, "\n")
+	require.NoError(t, err)
+	rest, err := io.ReadAll(lines)
+	require.NoError(t, err)
+	require.NoError(t, cmd.Wait())
+	words, keys := visits(t, before+string(rest))
+	require.Equal(t, []string{"New", "Reused", "New", "Reused"}, words)
+	require.Equal(t, keys[2], keys[3])
+	require.NotEqual(t, keys[0], keys[2], "the key of another agent")
+}
+
+func TestAgentOfABareServerEndsWithIt(t *testing.T) {
+	const store = "memory:?rotation=7h"
+	environ := []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_STORE=" + store, "STEK_AGENT=" + made(t, "stek")}
 	requireNoError(t, start(t, environ, host(t), "forks"))
-	require.Eventually(t, func() bool { return running() == "" }, patience, 10*time.Millisecond, running())
+	require.Eventually(t, func() bool { return len(agentsOf(t, store)) == 0 }, patience, 10*time.Millisecond)
 }
 
 func TestTableThatIsCutOffIsNoFaultOfTheServer(t *testing.T) {

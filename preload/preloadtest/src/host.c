@@ -37,6 +37,16 @@ static void two_contexts(void)
     serve();
 }
 
+/* outlives_its_agent makes a second context when it is told to. */
+static void outlives_its_agent(void)
+{
+    serve();
+    printf("%s\n", getenv("STEK_TABLE") != NULL ? getenv("STEK_TABLE") : "");
+    fflush(stdout);
+    CHECK(getchar() == '\n');
+    serve();
+}
+
 /* ---- a server with callbacks of its own ---- */
 
 static int called;
@@ -538,6 +548,7 @@ int main(int argc, char **argv)
     DO("forks", forks())
     DO("executes-itself", executes_itself(argv))
     DO("executes-itself-without-files", executes_itself_without_files(argv))
+    DO("outlives-its-agent", outlives_its_agent())
     DO("two-contexts", two_contexts())
     DO("loses-stderr", loses_stderr(argc > 2 ? argv[2] : ""))
     DO("no-child", no_child())

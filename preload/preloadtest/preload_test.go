@@ -664,6 +664,34 @@ func TestServerThatClosesAllFilesKeepsItsOwn(t *testing.T) {
 	}
 }
 
+func TestThreadsThatMakeContextsAtOnceDoNotRace(t *testing.T) {
+	sources, err := filepath.Glob(root + "/*.c")
+	require.NoError(t, err)
+	library, err := filepath.Glob(root + "/preload/*.c")
+	require.NoError(t, err)
+	threads := filepath.Join(scratch, "threads")
+	output(t, "gcc", slices.Concat([]string{"-std=c11", "-O1", "-g", "-fsanitize=thread", "-Wno-deprecated-declarations", "-o", threads, "src/threads.c"},
+		sources, library, []string{"-lssl", "-lcrypto", "-ldl", "-lpthread"})...)
+	table := agent(t)
+	for name, environ := range map[string][]string{
+		"agent": {"STEK_TABLE=" + table},
+		"bare":  {"STEK_STORE=memory:", "STEK_AGENT=" + made(t, "stek"), "STEK_FORCE_TICKETS=1"},
+		"fault": {"STEK_STORE=memory:", "STEK_AGENT=/no/stek"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The sanitizer wants its memory where it would be without randomisation.
+			r := start(t, append(environ, "TSAN_OPTIONS=exitcode=66"), "setarch", "-R", threads)
+			require.Zero(t, r.code, r.stderr)
+			require.NotContains(t, r.stderr, "WARNING: ThreadSanitizer")
+			words, keys := visits(t, r.stdout)
+			require.Equal(t, []string{"New", "Reused"}, words)
+			if name == "agent" {
+				require.Equal(t, keyIn(t, table), keys[0])
+			}
+		})
+	}
+}
+
 func TestContextsDoNotLeak(t *testing.T) {
 	r := run(t, "many-contexts")
 	requireNoError(t, r)

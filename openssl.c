@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "openssl.h"
 #include "callback.h"
+#include "loaded.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -76,9 +77,9 @@ static const char *file_of(const void *address)
 /* handle_of opens what is loaded from path, or the program if that is not a library. */
 static void *handle_of(const char *path)
 {
-    void *handle = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+    void *handle = stekc_open_loaded(path);
 
-    return handle != NULL ? handle : dlopen(NULL, RTLD_LAZY);
+    return handle != NULL ? handle : stekc_open_loaded(NULL);
 }
 
 static void add(struct candidates *all, const char *path)

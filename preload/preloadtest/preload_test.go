@@ -641,6 +641,22 @@ func TestAgentOfABareServerHasNoFileOfTheServer(t *testing.T) {
 	require.Equal(t, "data", string(content))
 }
 
+// Some servers have a dlopen of their own, to notice what comes into the process.
+func TestServerWithADlopenOfItsOwnSeesNoCall(t *testing.T) {
+	alone := start(t, nil, program(t, "own_dlopen"))
+	requireNoError(t, alone)
+	require.Contains(t, alone.stdout, "\n1 calls\n", "its own")
+	for way, try := range ways(t) {
+		t.Run(way, func(t *testing.T) {
+			r := try(t, program(t, "own_dlopen"))
+			requireNoError(t, r)
+			require.Contains(t, r.stdout, "\n1 calls\n")
+			words, _ := visits(t, r.stdout)
+			require.Equal(t, []string{"New", "Reused"}, words)
+		})
+	}
+}
+
 func TestServerCannotWriteKeys(t *testing.T) {
 	table := agent(t)
 	for name, r := range map[string]result{

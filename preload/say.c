@@ -37,8 +37,9 @@ static int has_room(void)
     return poll(&standard_error, 1, 0) == 1 && standard_error.revents == POLLOUT;
 }
 
-/* write_quietly is write(2) without the signals of a pipe that nobody reads, and of a
-   file that has reached its limit. They come to this thread. */
+/* write_quietly is write(2) without the signals of a pipe that nobody reads, of a file
+   that has reached its limit, and of a terminal that stops what writes to it in the
+   background. They come to this thread. */
 static void write_quietly(const char *text, size_t length)
 {
     const struct timespec at_once = {0, 0};
@@ -47,6 +48,7 @@ static void write_quietly(const char *text, size_t length)
     sigemptyset(&signals);
     sigaddset(&signals, SIGPIPE);
     sigaddset(&signals, SIGXFSZ);
+    sigaddset(&signals, SIGTTOU);
     if (pthread_sigmask(SIG_BLOCK, &signals, &before) != 0)
         return;
     sigpending(&pending);
@@ -62,6 +64,6 @@ void say(const char *text, size_t length)
         return;
     if (S_ISSOCK(at_start.st_mode))
         send(STDERR_FILENO, text, length, MSG_NOSIGNAL | MSG_DONTWAIT);
-    else if (!S_ISFIFO(at_start.st_mode) || has_room())
+    else if (has_room())
         write_quietly(text, length);
 }

@@ -617,6 +617,17 @@ func TestLineOfStekGoesToTheStandardErrorAlone(t *testing.T) {
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		serve(t, write, host(t), "serve")
 	})
+	t.Run("a terminal that stops what writes to it in the background", func(t *testing.T) {
+		f := file(t)
+		cmd := exec.CommandContext(t.Context(), "script", "--quiet", "--return", "--command",
+			"stty tostop; set -m; "+host(t)+" serve >"+f.Name()+" & wait $!", "/dev/null")
+		cmd.Env, cmd.Stdin = environ, strings.NewReader("")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Contains(t, string(out), strings.TrimSpace(line))
+		words, _ := visits(t, content(t, f))
+		require.Equal(t, []string{"New", "Reused"}, words)
+	})
 	t.Run("a socket whose other end is closed", func(t *testing.T) {
 		ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		require.NoError(t, err)

@@ -253,6 +253,7 @@ int agent_start(const struct settings *settings, int keys_file, int counts_file,
         close(lifeline[1]);
         return 0;
     }
+    fcntl(ready[0], F_SETFL, O_NONBLOCK); /* who asks for the pulse does not wait */
     make_arguments(&plan);
     plan.environment = agent_environment(settings);
     plan.fd[FD_KEYS] = keys_file;
@@ -264,7 +265,7 @@ int agent_start(const struct settings *settings, int keys_file, int counts_file,
     close(lifeline[0]);
     close(ready[1]);
     started = started && wait_for_keys(ready[0], settings->agent, name, text, size);
-    if (started && fcntl(ready[0], F_SETFL, O_NONBLOCK) == 0) {
+    if (started) {
         *pulse = ready[0]; /* it and the lifeline stay open to the end of this process */
         return 1;
     }

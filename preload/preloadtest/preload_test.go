@@ -885,6 +885,14 @@ func TestTableOfWhoDoesNotKnowTheSecretIsRefused(t *testing.T) {
 		require.Equal(t, "stek: key table fd:-1,-1: Permission denied: this server goes on with its own ticket keys\n", r.stderr)
 		require.NotEqual(t, keyIn(t, table), names[0])
 	}
+
+	// To a user namespace every user outside has the number of one who may be in it.
+	answers <- answer
+	folder := public(t)
+	r := start(t, []string{"LD_PRELOAD=" + filepath.Join(folder, "libstek-preload.so"), "STEK_TABLE=fd:-1,-1@" + name + ":" + question + answer},
+		"setpriv", "--reuid=games", "--regid=games", "--clear-groups", "unshare", "--user", "--map-user=65534", filepath.Join(folder, "host"), "serve")
+	require.Zero(t, r.code, r.stderr)
+	require.Equal(t, "stek: key table fd:-1,-1: Permission denied: this server goes on with its own ticket keys\n", r.stderr)
 }
 
 func TestProgramsThatServeNobodyHearNothing(t *testing.T) {

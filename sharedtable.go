@@ -30,12 +30,12 @@ type SharedTable struct {
 }
 
 // NewSharedTable makes a table in memory that has no name: processes get it by
-// inheriting the files, which stay open in exec(3). Where the kernel grants it, and
-// RLIMIT_MEMLOCK leaves room in servers, the keys are in memory that the kernel itself
-// does not map (memfd_secret(2)); else the files given to servers cannot be opened for
-// writing.
+// inheriting the files, which stay open in exec(3). Where the kernel grants it, the
+// keys are in memory that the kernel itself does not map (memfd_secret(2)), unless that
+// would take much of what a server may lock, as it counts as locked there. Else the files
+// given to servers cannot be opened for writing.
 func NewSharedTable() (*SharedTable, error) {
-	t, err := newMemoryTable(mayMapSecret())
+	t, err := newMemoryTable(C.stekc_leaves_room(C.stekc_keys_size()) != 0)
 	if err != nil {
 		t, err = newMemoryTable(false)
 	}
@@ -43,15 +43,6 @@ func NewSharedTable() (*SharedTable, error) {
 		return nil, fmt.Errorf("make shared key table: %w", err)
 	}
 	return t, nil
-}
-
-// mayMapSecret reports whether a server that this process starts, as whatever user, can
-// map keys in a file of memfd_secret(2): its pages count as locked, there as here. Half
-// of what may be locked is left to the server.
-func mayMapSecret() bool {
-	var limit unix.Rlimit
-	err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit)
-	return err == nil && limit.Cur >= 2*uint64(C.stekc_keys_size())
 }
 
 func newMemoryTable(secret bool) (*SharedTable, error) {

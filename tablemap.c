@@ -107,12 +107,27 @@ static int is_secret(int file)
     return file >= 0 && fstatfs(file, &system) == 0 && system.f_type == SECRETMEM_MAGIC;
 }
 
+static void keep_from_dumps(void *address, size_t size, unsigned *refused)
+{
+    if (madvise(address, size, MADV_DONTDUMP) != 0)
+        *refused |= STEK_NOT_UNDUMPABLE;
+}
+
+/* A reader takes at most one part in this many of what its process may lock. */
+enum { LOCKED_SHARE = 16 };
+
+int stekc_leaves_room(size_t size)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur / LOCKED_SHARE >= size;
+}
+
 static void protect(void *address, size_t size, int wiped_on_fork, unsigned *refused)
 {
     if (mlock(address, size) != 0)
         *refused |= STEK_NOT_LOCKED;
-    if (madvise(address, size, MADV_DONTDUMP) != 0)
-        *refused |= STEK_NOT_UNDUMPABLE;
+    keep_from_dumps(address, size, refused);
     /* Some emulators grant every advice, also one that is none. */
     if (wiped_on_fork &&
         (madvise(address, size, -1) == 0 || madvise(address, size, MADV_WIPEONFORK) != 0))
@@ -362,7 +377,12 @@ static int place_files(struct stekc_table *table, int keys_file, int counts_file
         return 0;
     if (writes)
         stekc_writer_of(table)->counts_file = counts_file;
-    protect(table, stekc_keys_size(), 0, &keys_refused);
+    if (writes || stekc_leaves_room(stekc_keys_size())) {
+        protect(table, stekc_keys_size(), 0, &keys_refused);
+    } else { /* the writer has them locked */
+        keep_from_dumps(table, stekc_keys_size(), &keys_refused);
+        keys_refused |= STEK_NOT_LOCKED;
+    }
     if (is_secret(keys_file))
         keys_refused &= ~(unsigned)STEK_NOT_LOCKED;
     *refused |= keys_refused;

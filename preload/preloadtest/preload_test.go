@@ -544,6 +544,30 @@ func TestServerRunsWithinItsLimits(t *testing.T) {
 	}
 }
 
+// A server has what it may lock for itself.
+func TestServerLocksWhatItMayAlone(t *testing.T) {
+	folder, table := public(t), agent(t)
+	require.NoError(t, os.Chmod(filepath.Dir(table), 0o755))
+	require.NoError(t, os.Chown(table, 1, 1))
+	stek, server := filepath.Join(folder, "stek"), filepath.Join(folder, "host")
+	limited := []string{"setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups", "prlimit", "--memlock=40000", server, "locks-memory"}
+	library := "LD_PRELOAD=" + filepath.Join(folder, "libstek-preload.so")
+	for way, command := range map[string][]string{
+		"alone": limited,
+		"run":   slices.Concat([]string{"prlimit", "--memlock=40000", stek, "run", "--"}, limited),
+		"bare":  slices.Concat([]string{"env", library, "STEK_STORE=memory:", "STEK_AGENT=" + stek}, limited),
+		"agent": slices.Concat([]string{"env", library, "STEK_TABLE=" + table}, limited),
+	} {
+		t.Run(way, func(t *testing.T) {
+			r := start(t, nil, command[0], command[1:]...)
+			require.Zero(t, r.code, r.stderr)
+			_, keys := visits(t, r.stdout)
+			require.Equal(t, way != "alone", keys[0] == keys[2], "the key is stek's")
+			require.Contains(t, r.stdout, "locked\n")
+		})
+	}
+}
+
 // mayRaiseLimits reports whether root may raise limits here: CAP_SYS_RESOURCE.
 func mayRaiseLimits(t *testing.T) bool {
 	t.Helper()

@@ -37,6 +37,14 @@ static void two_contexts(void)
     serve();
 }
 
+/* locks_memory needs most of what it may lock for itself. */
+static void locks_memory(void)
+{
+    two_contexts();
+    CHECK(mlock(malloc(9 * 4096), 8 * 4096) == 0);
+    printf("locked\n");
+}
+
 /* outlives_its_agent makes a second context when it is told to. */
 static void outlives_its_agent(void)
 {
@@ -549,6 +557,7 @@ int main(int argc, char **argv)
     DO("executes-itself", executes_itself(argv))
     DO("executes-itself-without-files", executes_itself_without_files(argv))
     DO("outlives-its-agent", outlives_its_agent())
+    DO("locks-memory", locks_memory())
     DO("two-contexts", two_contexts())
     DO("loses-stderr", loses_stderr(argc > 2 ? argv[2] : ""))
     DO("no-child", no_child())

@@ -724,20 +724,32 @@ func TestThreadsThatMakeContextsAtOnceDoNotRace(t *testing.T) {
 	output(t, "gcc", slices.Concat([]string{"-std=c11", "-O1", "-g", "-fsanitize=thread", "-Wno-deprecated-declarations", "-o", threads, "src/threads.c"},
 		sources, library, []string{"-lssl", "-lcrypto", "-ldl", "-lpthread"})...)
 	table := agent(t)
-	for name, environ := range map[string][]string{
-		"agent": {"STEK_TABLE=" + table},
-		"bare":  {"STEK_STORE=memory:", "STEK_AGENT=" + made(t, "stek"), "STEK_FORCE_TICKETS=1"},
-		"fault": {"STEK_STORE=memory:", "STEK_AGENT=/no/stek"},
+	bare := []string{"STEK_STORE=memory:", "STEK_AGENT=" + made(t, "stek"), "STEK_FORCE_TICKETS=1"}
+	for name, tt := range map[string]struct {
+		environ []string
+		args    []string
+		times   int
+	}{
+		"agent":    {[]string{"STEK_TABLE=" + table}, nil, 1},
+		"bare":     {bare, nil, 1},
+		"no agent": {bare, []string{"parent-of-orphans"}, 5}, // there is but one moment for a race
 	} {
-		t.Run(name, func(t *testing.T) {
+		try := func(t *testing.T) {
+			t.Helper()
 			// The sanitizer wants its memory where it would be without randomisation.
-			r := start(t, append(environ, "TSAN_OPTIONS=exitcode=66"), "setarch", "-R", threads)
+			r := start(t, append(tt.environ, "TSAN_OPTIONS=exitcode=66"), "setarch", append([]string{"-R", threads}, tt.args...)...)
 			require.Zero(t, r.code, r.stderr)
 			require.NotContains(t, r.stderr, "WARNING: ThreadSanitizer")
+			require.Equal(t, tt.args != nil, strings.Contains(r.stderr, "this process is the parent of all orphans"), r.stderr)
 			words, keys := visits(t, r.stdout)
 			require.Equal(t, []string{"New", "Reused"}, words)
 			if name == "agent" {
 				require.Equal(t, keyIn(t, table), keys[0])
+			}
+		}
+		t.Run(name, func(t *testing.T) {
+			for range tt.times {
+				try(t)
 			}
 		})
 	}

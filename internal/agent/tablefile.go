@@ -102,7 +102,7 @@ func lockFor(path string, owner int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = file.Chmod(0o600); err == nil {
+	if err = give(file, owner, -1, 0o600); err == nil {
 		err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 	}
 	if err == nil {

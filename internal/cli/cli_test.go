@@ -415,9 +415,9 @@ func TestTablesOfOneAgentHaveKeysOfTheirOwn(t *testing.T) {
 	}
 	require.Equal(t, 2*rotation(0), rotation(1))
 
-	out, err := exec.Command("stat", "-c", "%n %a %U %G", folder+"/web", folder+"/web.counts", folder+"/mail").Output()
+	out, err := exec.Command("stat", "-c", "%n %a %U %G", folder+"/web", folder+"/web.counts", folder+"/web.lock", folder+"/mail").Output()
 	require.NoError(t, err)
-	require.Equal(t, strings.ReplaceAll("FOLDER/web 640 nobody daemon\nFOLDER/web.counts 660 nobody daemon\nFOLDER/mail 640 nobody mail\n", "FOLDER", folder), string(out))
+	require.Equal(t, strings.ReplaceAll("FOLDER/web 640 nobody daemon\nFOLDER/web.counts 660 nobody daemon\nFOLDER/web.lock 600 nobody root\nFOLDER/mail 640 nobody mail\n", "FOLDER", folder), string(out))
 }
 
 func TestAgentSaysWhatIsWrong(t *testing.T) {

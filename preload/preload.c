@@ -40,12 +40,13 @@ struct mark {
 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
+static int wanted; /* constant once started */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
 static struct stekc_store *_Atomic store; /* of the newest context */
 static int given_up;                      /* the line was said */
-static int mark_index = -1;
-static const struct next *ours; /* the libssl that is served */
+static atomic_int mark_index = -1;     /* read without the lock, as is what follows */
+static const struct next *_Atomic ours; /* the libssl that is served */
 
 static void take_lock(void)
 {
@@ -60,8 +61,10 @@ static void give_lock(void)
 static void start(void)
 {
     source_start();
-    if (!source_is_asked())
+    wanted = source_is_asked();
+    if (!wanted)
         return;
+    stekc_trust_contexts();
     stekc_survive_fork(); /* its lock is taken inside this one */
     stekc_scope_watch(0);
     pthread_atfork(take_lock, give_lock, give_lock);
@@ -76,7 +79,7 @@ __attribute__((constructor)) static void constructor(void)
 static int is_wanted(void)
 {
     pthread_once(&started, start);
-    return source_is_asked();
+    return wanted;
 }
 
 /* give_up says once why the server goes without stek. */
@@ -227,7 +230,6 @@ static void look_at(const struct next *next, struct ssl_ctx_st *ctx)
 {
     struct stekc_report report;
 
-    source_keep();
     if (stekc_insist(ctx, &report) != STEKC_OK)
         source_say(report.detail);
     if (stekc_inspect(ctx, 0, &report) != STEKC_OK)

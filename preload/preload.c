@@ -165,6 +165,18 @@ static int put_mark(const struct next *next, struct ssl_ctx_st *ctx, const struc
     return 1;
 }
 
+/* say_what_is_forced does so at the first context, while the process may still make all
+   system calls. */
+static void say_what_is_forced(void)
+{
+    static int said;
+
+    if (!source_settings.force_tickets || said)
+        return;
+    said = 1;
+    source_say("session tickets are on, also where this server's configuration has them off");
+}
+
 /* serve attaches the table to a new context, or says why not. */
 static void serve(const struct next *next, struct ssl_ctx_st *ctx, const struct origin *origin)
 {
@@ -187,6 +199,7 @@ static void serve(const struct next *next, struct ssl_ctx_st *ctx, const struct 
         return;
     }
     stekc_table_count(stekc_store_table(store), STEK_COUNT_CONTEXTS, NULL);
+    say_what_is_forced();
 }
 
 /* made is called with every context that libssl has made. */
@@ -219,8 +232,7 @@ static uint64_t count(enum stek_counter counter)
 static void switch_on(const struct next *next, struct ssl_ctx_st *ctx)
 {
     next->SSL_CTX_clear_options(ctx, OP_NO_TICKET);
-    if (count(STEK_COUNT_FORCED) == 0)
-        source_say("this server's configuration has session tickets off: they are forced on");
+    count(STEK_COUNT_FORCED);
 }
 
 /* look_at sets our callback again, should the server have set one past us, and counts

@@ -267,3 +267,37 @@ func TestReloadEndsTicketsOfVerifiedClients(t *testing.T) {
 		}
 	}
 }
+
+// Each smtpd process of Postfix makes a context after it was executed, and alone they share
+// the ticket keys of tlsmgr. With stek a ticket of a client that was asked for a certificate
+// stays with its process, unless a label says that all decide alike.
+func TestProcessesThatShareKeysByThemselvesNeedALabel(t *testing.T) {
+	a := newAuthority(t, "ca")
+	server := *postfix
+	server.Configure = func(t *testing.T, s *Site) []string {
+		args := postfix.Configure(t, s)
+		s.write(t, "ca.pem", a.pem())
+		s.write(t, "etc/main.cf", postfixMain+" STEK_CLIENT_AUTH\nsmtpd_tls_ask_ccert = yes\nsmtpd_tls_CAfile = FOLDER/ca.pem\n")
+		s.write(t, "etc/master.cf", strings.Replace(postfixMaster, "smtpd -o", "smtpd -o max_use=1 -o", 1))
+		return args
+	}
+	for name, tt := range map[string]struct {
+		way  func(t *testing.T) Way
+		want string
+	}{
+		"alone":        {func(*testing.T) Way { return Alone{} }, Reused},
+		"with stek":    {func(t *testing.T) Way { return StartAgent(t, "memory:", "postfix") }, New},
+		"with a label": {func(t *testing.T) Way { return StartAgent(t, "memory:", "postfix").Labelled("mail") }, Reused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := Serve(t, &server, tt.way(t))
+			for _, version := range versions {
+				c := i.Client(t, version).Showing(a.issue(t))
+				ticket := c.Visit(t, nil).Newest()
+				require.NotNil(t, ticket)
+				require.Equal(t, tt.want, c.Visit(t, ticket).Session, tls.VersionName(version))
+			}
+		})
+	}
+}

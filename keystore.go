@@ -48,7 +48,7 @@ var (
 // -1 and the handshake fails (with WithSoftErrors: a full handshake). The
 // secrets are copied after a method has returned and stay the KeyStore's own,
 // which leaves them unchanged as long as the key is in use. A method must not
-// call Close or Rotate of its Keystore.
+// call Close, Rotate or Revoke of its Keystore.
 type KeyStore interface {
 	// CurrentKey returns the key that encrypts new tickets, or ErrNoKeys.
 	CurrentKey() (Key, error)
@@ -337,6 +337,35 @@ func (ks *Keystore) Rotate() error {
 	}
 	_, err := ks.refreshLocked()
 	ks.wakeUp() // the times to wait for have changed
+	return err
+}
+
+// Revoke makes all tickets that were issued until now worthless at once, in every
+// process that reads the key table: it destroys all keys, upcoming ones too, and a
+// fresh one is current. Connections that are open stay open. With an error there
+// may be no current key until a refresh succeeds, but no key of before is left,
+// unless the source cannot revoke on demand or the keystore is closed. A KeyStore
+// of your own cannot: there, remove the keys from what it lists and answers.
+func (ks *Keystore) Revoke() error {
+	revoker, ok := ks.source.(backend.Revoker)
+	if !ok {
+		return errors.New("revoke tickets: this keystore's source cannot destroy its keys on demand; remove them where they come from")
+	}
+	ks.refreshing.Lock()
+	defer ks.refreshing.Unlock()
+	if ks.isClosed() {
+		return fmt.Errorf("revoke tickets: %w", ErrClosed)
+	}
+	err := revoker.Revoke(ks.clock())
+	if err == nil {
+		_, err = ks.refreshLocked()
+	}
+	if err != nil { // what the table holds is of before
+		_ = ks.table.publish(nil)
+		ks.setPublished(nil)
+		err = fmt.Errorf("revoke tickets: all keys are destroyed, and there is no new one yet: %w", err)
+	}
+	ks.wakeUp()
 	return err
 }
 

@@ -248,6 +248,20 @@ const char *stek_warning_text(stek_warning warning);
 stek_status stek_rotate(stek_store *store) STEK_NODISCARD;
 
 /*
+ * stek_revoke makes all tickets that were issued until now worthless at once, in
+ * every process that shares the store: it destroys all keys, and a fresh one is
+ * current. Use it if a ticket may have been stolen, or if clients that have
+ * tickets are to be authenticated again. Open connections stay open.
+ *
+ * STEK_ERR_ARG, STEK_ERR_HANDLE, STEK_ERR_FORKED; STEK_ERR_BACKEND if there is no
+ * new key yet: all keys are destroyed all the same, and one is made as soon as
+ * the system has random bytes.
+ *
+ * Any thread, of the process that opened store.
+ */
+stek_status stek_revoke(stek_store *store) STEK_NODISCARD;
+
+/*
  * Counts since the store was opened, of all processes that share it. They only
  * grow.
  */

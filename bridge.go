@@ -120,7 +120,7 @@ func Attach(ctx unsafe.Pointer, ks *Keystore, options ...AttachOption) ([]Warnin
 	if err := resultError(C.stekc_attach(ctx, ks.table.store, &c, &report), &report); err != nil {
 		return nil, fmt.Errorf("attach keystore: %w", err)
 	}
-	return warningsOf(&report), nil
+	return ks.warningsOf(&report), nil
 }
 
 // Detach gives ctx back to OpenSSL's built-in keys. No handshake may run on ctx
@@ -143,7 +143,7 @@ func Inspect(ctx unsafe.Pointer, ks *Keystore) ([]Warning, error) {
 	if err := resultError(C.stekc_inspect(ctx, ks.windowSeconds(), &report), &report); err != nil {
 		return nil, fmt.Errorf("inspect SSL_CTX: %w", err)
 	}
-	return warningsOf(&report), nil
+	return ks.warningsOf(&report), nil
 }
 
 // windowSeconds is how long a ticket can be decrypted, rounded up; 0 unknown.
@@ -158,7 +158,7 @@ func resultError(result C.enum_stekc_result, report *C.struct_stekc_report) erro
 	return fmt.Errorf("%w: %s", resultErrors[result], C.GoString(&report.detail[0]))
 }
 
-func warningsOf(report *C.struct_stekc_report) []Warning {
+func (ks *Keystore) warningsOf(report *C.struct_stekc_report) []Warning {
 	var list []Warning
 	for _, w := range []struct {
 		bit     C.uint
@@ -168,7 +168,11 @@ func warningsOf(report *C.struct_stekc_report) []Warning {
 		{C.STEKC_WARN_ANTI_REPLAY, WarnStatefulEarlyData},
 		{C.STEKC_WARN_NUM_TICKETS, WarnNoTickets13},
 		{C.STEKC_WARN_TIMEOUT, WarnTimeout},
+		{C.STEKC_WARN_ASYNC, WarnAsync},
 	} {
+		if w.warning == WarnAsync && ks.user == nil {
+			continue // nobody is asked
+		}
 		if report.warnings&w.bit != 0 {
 			list = append(list, w.warning)
 		}
@@ -326,6 +330,7 @@ func (t *table) counts() Stats {
 		Aged:             count(C.STEK_COUNT_AGED),
 		Errors:           count(C.STEK_COUNT_ERRORS),
 		Asked:            count(C.STEK_COUNT_ASKED),
+		NotAsked:         count(C.STEK_COUNT_NOT_ASKED),
 		Contexts:         count(C.STEK_COUNT_CONTEXTS),
 		Displaced:        count(C.STEK_COUNT_DISPLACED),
 		TicketsOff:       count(C.STEK_COUNT_TICKETS_OFF),

@@ -94,7 +94,7 @@ struct stek_now {
 struct stekc_table;
 
 /* Changes with the layout of a table or of struct stek_key. */
-enum { STEK_TABLE_LAYOUT = 5 };
+enum { STEK_TABLE_LAYOUT = 6 };
 
 /* Who reads a table: this process alone, or its forked children too. */
 enum stek_sharing { STEK_PRIVATE, STEK_INHERITED };
@@ -198,6 +198,7 @@ enum stek_counter {
     STEK_COUNT_AGED,
     STEK_COUNT_ERRORS,
     STEK_COUNT_ASKED,
+    STEK_COUNT_NOT_ASKED,
     STEK_COUNT_CONTEXTS,
     STEK_COUNT_DISPLACED,
     STEK_COUNT_TICKETS_OFF,
@@ -297,8 +298,9 @@ enum { STEK_ASK_ERROR = -1, STEK_ASK_NONE = 0, STEK_ASK_FOUND = 1 };
  * current key, named when on_miss is set and the table has no such key. They
  * are called on handshake threads and fill out, which the caller owns and
  * wipes. name lies in the received message: named reads it before it returns, and no
- * later. released is called once, when no context uses the store any more.
- * Any of the functions may be NULL.
+ * later. released is called once, when no context uses the store any more. None is
+ * called on a stack that is not the thread's own; released then never is. Any of the
+ * functions may be NULL.
  */
 struct stekc_ask {
     uintptr_t handle;
@@ -375,12 +377,14 @@ enum stekc_result {
     STEKC_ERR_CLOSED         /* store was closed */
 };
 
-/* What would keep the callback from being called, or tickets from resuming. */
+/* What would keep the callback from being called, or tickets from resuming. The last
+   is none for a store that asks nobody. */
 enum stekc_warning {
     STEKC_WARN_NO_TICKET = 1,   /* SSL_OP_NO_TICKET */
     STEKC_WARN_ANTI_REPLAY = 2, /* early data with anti-replay: stateful */
     STEKC_WARN_NUM_TICKETS = 4, /* SSL_CTX_set_num_tickets(0) */
-    STEKC_WARN_TIMEOUT = 8      /* sessions outlive the decrypt window */
+    STEKC_WARN_TIMEOUT = 8,     /* sessions outlive the decrypt window */
+    STEKC_WARN_ASYNC = 16       /* SSL_MODE_ASYNC: a KeyStore is not asked */
 };
 
 struct stekc_report {

@@ -15,6 +15,7 @@ type Stats struct {
 	Aged             uint64 // of Accepted, those refused by the authentication-age cap
 	Errors           uint64 // verdicts -1, or 0 with WithSoftErrors
 	Asked            uint64 // times a handshake entered Go to ask a KeyStore
+	NotAsked         uint64 // times no KeyStore was asked, because the handshake ran on a stack that is not its thread's own
 	Panics           uint64 // panics of a KeyStore
 	RefreshErrors    uint64 // refreshes in which the source failed
 

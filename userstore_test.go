@@ -149,6 +149,55 @@ func TestAskedKeyStoreRenewsWhenItsCurrentKeyChanges(t *testing.T) {
 	})
 }
 
+// OpenSSL runs the handshakes of such a context, and the callback, on stacks on
+// which Go ends the process.
+func TestKeyStoreIsNotAskedOnTheStackOfAJob(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := newAsked(t)
+		ks := openStore(t, store)
+		p.attach(ks)
+		session := p.newSession()
+		require.Equal(t, "Reused", p.connect(session).String())
+		p.server.SetAsync()
+		before := ks.Stats()
+		for range 3 {
+			r := p.connect(session)
+			require.Equal(t, "New", r.String())
+			require.Empty(t, r.Alerts)
+		}
+		after := ks.Stats()
+		require.Equal(t, before.Asked, after.Asked)
+		require.GreaterOrEqual(t, after.NotAsked, before.NotAsked+6, "for an offered ticket and for a fresh one, three times")
+		require.Equal(t, before.Unknown+3, after.Unknown)
+		require.Equal(t, before.Errors, after.Errors)
+		require.NoError(t, ks.Err())
+	})
+}
+
+func TestListerServesOnTheStackOfAJobAsLongAsItHasACurrentKey(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := newListed(t, false, randomKey(t))
+		ks := openStore(t, store)
+		p.server.SetAsync()
+		p.attach(ks)
+		session := p.newSession()
+		require.Equal(t, "Reused", p.connect(session).String())
+		require.Zero(t, ks.Stats().NotAsked)
+
+		ended := store.key()
+		ended.NotAfter, ended.DecryptUntil = time.Now(), time.Now().Add(time.Hour)
+		store.setList(ended)
+		require.Eventually(t, func() bool { return ks.Keys()[0].State == ticketkey.Previous }, 5*time.Second, time.Millisecond)
+		before := ks.Stats()
+		r := p.connect(session)
+		require.Equal(t, "Reused", r.String())
+		require.Empty(t, r.NewSessionTickets, "a fresh ticket has no key, and is not promised")
+		require.Equal(t, "New", p.connect(nil).String())
+		require.Greater(t, ks.Stats().NotAsked, before.NotAsked)
+		require.Zero(t, ks.Stats().Asked)
+	})
+}
+
 func TestKeyStoreThatPanicsFailsOneHandshake(t *testing.T) {
 	eachCallback(t, func(t *testing.T, p pair) {
 		store := newAsked(t)

@@ -48,6 +48,7 @@ func TestCUnderAddressSanitizer(t *testing.T) {
 		"handshake_test":   cFiles,
 		"errors_test":      cFiles,
 		"iv_test":          cFiles,
+		"stack_test":       cFiles,
 	} {
 		t.Run(name, func(t *testing.T) {
 			program := build(t, name, root, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

@@ -310,7 +310,7 @@ stek_status stek_inspect(struct ssl_ctx_st *ctx, stek_store *store, unsigned *wa
         status = of_result(stekc_inspect(ctx, entry->lifetime, &report), &report);
     give_lock();
     if (status == STEK_OK)
-        *warnings = report.warnings;
+        *warnings = report.warnings & ~(unsigned)STEKC_WARN_ASYNC; /* nobody is asked */
     return status;
 }
 

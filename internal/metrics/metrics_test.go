@@ -77,28 +77,29 @@ func TestCountsAreUnderTheirNames(t *testing.T) {
 	table.stats = stek.Stats{
 		Issued: 1, Renewed: 2, Accepted: 3, AcceptedPrevious: 4, Unknown: 5, Expired: 6, Declined: 7, Limited: 8, Aged: 9,
 		Errors: 10, Asked: 11, Panics: 12, RefreshErrors: 13, Contexts: 14, Displaced: 15, TicketsOff: 16,
-		TicketsStateful: 17, TicketsNone13: 18, TicketsForced: 19, UnprotectedMemory: 20,
+		TicketsStateful: 17, TicketsNone13: 18, TicketsForced: 19, UnprotectedMemory: 20, NotAsked: 25,
 	}
 	table.keys[1].Counts = stek.KeyCounts{Issued: 21, Renewed: 22, Accepted: 23, AcceptedPrevious: 24}
 	scraped := scrapeOf(t, table)
 	for name, want := range map[string]float64{
-		"stek_tickets_issued_total":            1,
-		"stek_tickets_renewed_total":           2,
-		"stek_tickets_accepted_total":          3,
-		"stek_tickets_accepted_previous_total": 4,
-		"stek_tickets_declined_total":          7,
-		"stek_tickets_aged_total":              9,
-		"stek_callback_errors_total":           10,
-		"stek_keystore_questions_total":        11,
-		"stek_keystore_panics_total":           12,
-		"stek_keystore_refresh_errors_total":   13,
-		"stek_contexts_attached_total":         14,
-		"stek_callbacks_displaced_total":       15,
-		"stek_contexts_tickets_off_total":      16,
-		"stek_contexts_tickets_stateful_total": 17,
-		"stek_contexts_tickets_none13_total":   18,
-		"stek_contexts_tickets_forced_total":   19,
-		"stek_unprotected_memory_kinds":        20,
+		"stek_tickets_issued_total":              1,
+		"stek_tickets_renewed_total":             2,
+		"stek_tickets_accepted_total":            3,
+		"stek_tickets_accepted_previous_total":   4,
+		"stek_tickets_declined_total":            7,
+		"stek_tickets_aged_total":                9,
+		"stek_callback_errors_total":             10,
+		"stek_keystore_questions_total":          11,
+		"stek_keystore_panics_total":             12,
+		"stek_keystore_questions_left_out_total": 25,
+		"stek_keystore_refresh_errors_total":     13,
+		"stek_contexts_attached_total":           14,
+		"stek_callbacks_displaced_total":         15,
+		"stek_contexts_tickets_off_total":        16,
+		"stek_contexts_tickets_stateful_total":   17,
+		"stek_contexts_tickets_none13_total":     18,
+		"stek_contexts_tickets_forced_total":     19,
+		"stek_unprotected_memory_kinds":          20,
 	} {
 		require.Equal(t, want, scraped.value(t, name), name)
 	}

@@ -43,6 +43,8 @@ var statistics = []statistic{
 
 	count("stek_keystore_questions_total", "Times a handshake entered Go to ask a KeyStore.",
 		func(s stek.Stats) uint64 { return s.Asked }),
+	count("stek_keystore_questions_left_out_total", "Times no KeyStore was asked, because the handshake ran on a stack on which Go cannot be entered.",
+		func(s stek.Stats) uint64 { return s.NotAsked }),
 	count("stek_keystore_panics_total", "Panics of a KeyStore.",
 		func(s stek.Stats) uint64 { return s.Panics }),
 	count("stek_keystore_refresh_errors_total", "Refreshes of the key set in which its source failed.",

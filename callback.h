@@ -81,8 +81,8 @@ struct stek_key {
  * An instant on two clocks: the wall clock, and the wall clock at the start
  * plus the boot clock since. low is the earlier of both and decides what
  * begins; high is the later and decides what ends. Neither goes back behind a time
- * that was held. So a step of the wall clock activates nothing early, and revives
- * nothing that had ended when time was held.
+ * that was held, unless both clocks agree that it is still far off. So a step of the
+ * wall clock activates nothing early, and revives nothing that has ended by both.
  */
 struct stek_now {
     int64_t low;
@@ -130,7 +130,8 @@ enum stekc_opened {
     STEKC_OPEN_FAILED,  /* errno tells */
     STEKC_OPEN_EMPTY,   /* the file is shorter than a table */
     STEKC_OPEN_FOREIGN, /* it is no key table */
-    STEKC_OPEN_VERSION  /* a key table of another layout */
+    STEKC_OPEN_VERSION, /* a key table of another layout */
+    STEKC_OPEN_CLOCKS   /* its writer has other clocks than this process */
 };
 
 /*

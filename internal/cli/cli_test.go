@@ -299,6 +299,26 @@ func TestAgentGoesOnWithItsTable(t *testing.T) {
 	require.Equal(t, before.Tables[0].Keys[0].Name, after[1].Name)
 }
 
+// Servers that have the table mapped judge its windows by their own boot clock.
+func TestAgentLeavesATableOfAnotherTimeNamespaceAlone(t *testing.T) {
+	path := filepath.Join(tmpfs(t), "table")
+	first := start(t, "agent", "--table", path)
+	first.await("serving ticket keys")
+	before := statusOfProcess(t, first.Process.Pid).Tables[0].Keys
+	require.Zero(t, first.end(syscall.SIGTERM))
+	there := command(t)
+	there.Args = []string{"unshare", "--time", "--fork", "--kill-child", "--boottime", "3600", "timeout", "10", os.Args[0], "agent", "--table", path}
+	there.Path = "/usr/bin/unshare"
+	out, err := there.CombinedOutput()
+	require.Error(t, err)
+	require.Equal(t, 1, there.ProcessState.ExitCode())
+	require.Equal(t, "stek: table "+path+": map "+path+": it was written in another time namespace, with other clocks: "+
+		"start the agent there, or remove the table and restart its servers\n", string(out))
+	second := start(t, "agent", "--table", path)
+	second.await("serving ticket keys")
+	require.Equal(t, before, statusOfProcess(t, second.Process.Pid).Tables[0].Keys)
+}
+
 func TestTablesOfOneAgentHaveKeysOfTheirOwn(t *testing.T) {
 	folder := tmpfs(t)
 	s := start(t, "agent", "--table", folder+"/web", "--table", folder+"/mail",

@@ -80,20 +80,20 @@ static uint64_t time_namespace(void)
     return stat("/proc/self/ns", &status) == 0;
 }
 
-/* stekc_clocks_are_ours: in another time namespace the clocks can be the same all the
-   same. Then the wall clock is as far from the boot clock here as it was for the writer,
-   unless it was set since the writer compared them last. No table outlives a boot: its
-   file is in memory. */
+/* stekc_clocks_are_ours: the wall clock is as far from the boot clock here as it was for
+   the writer. If the wall clock was set since the writer compared them last, the time
+   namespace tells. No table outlives a boot: its file is in memory. */
 int stekc_clocks_are_ours(const struct stekc_clocks *clocks)
 {
-    uint64_t here = time_namespace();
-    int64_t apart;
+    int64_t there = difference(load(&clocks->wall_offset), load(&clocks->boot_ahead));
+    int64_t here = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME);
+    int64_t apart = difference(here, there);
+    uint64_t name_space;
 
-    if (here != 0 && here == atomic_load(&clocks->name_space))
+    if (-NANOSECONDS < apart && apart < NANOSECONDS)
         return 1;
-    apart = difference(load(&clocks->wall_offset), load(&clocks->boot_ahead));
-    apart = difference(read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME), apart);
-    return -NANOSECONDS < apart && apart < NANOSECONDS;
+    name_space = time_namespace();
+    return name_space != 0 && name_space == atomic_load(&clocks->name_space);
 }
 
 void stekc_clocks_own(struct stekc_clocks *clocks)

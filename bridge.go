@@ -466,7 +466,10 @@ const (
 //export stekgo_key_current
 func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.int) {
 	ks := keystoreOf(handle)
-	defer ks.stopPanic(nil, &result)
+	if !ks.asking.TryRLock() {
+		return C.STEK_ASK_NONE // it is being closed
+	}
+	defer ks.endQuestion(nil, &result)
 	key, err := ks.user.store.CurrentKey()
 	if err == nil {
 		if state := key.StateAt(ks.clock()); state != ticketkey.Current {
@@ -490,7 +493,10 @@ func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.in
 func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key) (result C.int) {
 	ks := keystoreOf(handle)
 	wanted := (*Name)(unsafe.Pointer(name))
-	defer ks.stopPanic(wanted, &result)
+	if !ks.asking.TryRLock() {
+		return C.STEK_ASK_NONE
+	}
+	defer ks.endQuestion(wanted, &result)
 	key, err := ks.user.store.KeyNamed(*wanted)
 	if err == nil && key.Name != *wanted {
 		err = fmt.Errorf("it answered with %v", key.Name)
@@ -537,9 +543,10 @@ func (ks *Keystore) failed(name *Name, err error) {
 	ks.health.note(question(name), fmt.Errorf("ask KeyStore for %s: %w", what, err))
 }
 
-// stopPanic stops a panic of the KeyStore at the export. A key that was found
+// endQuestion stops a panic of the KeyStore at the export. A key that was found
 // before is used.
-func (ks *Keystore) stopPanic(name *Name, result *C.int) {
+func (ks *Keystore) endQuestion(name *Name, result *C.int) {
+	defer ks.asking.RUnlock()
 	cause := recover()
 	if cause == nil {
 		return

@@ -94,7 +94,8 @@ type Keystore struct {
 	clock  func() ticketkey.Now
 	health *health
 
-	refreshing    sync.Mutex // held by the one who calls source and writes the table
+	refreshing    sync.Mutex   // held by the one who calls source and writes the table
+	asking        sync.RWMutex // read-locked by each question to user; locked for good by Close
 	refreshErrors atomic.Uint64
 	unprotected   atomic.Uint64
 	wake          chan struct{}
@@ -437,7 +438,8 @@ func (ks *Keystore) Now() ticketkey.Now {
 func (ks *Keystore) Err() error { return ks.health.err() }
 
 // Close destroys the keys. Contexts that are still attached go on with full
-// handshakes and no tickets. It waits for a refresh under way. Every call
+// handshakes and no tickets. It waits for a refresh and for questions
+// to a KeyStore that are under way; none is asked after it. Every call
 // returns what the first returned.
 func (ks *Keystore) Close() error {
 	ks.closing.Do(func() { ks.closeErr = ks.close() })
@@ -454,6 +456,7 @@ func (ks *Keystore) close() error {
 	<-ks.done
 	ks.refreshing.Lock()
 	defer ks.refreshing.Unlock()
+	ks.asking.Lock()
 	ks.setPublished(nil)
 	ks.table.close()
 	return ks.source.Close()

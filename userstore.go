@@ -1,6 +1,7 @@
 package stek
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
@@ -40,14 +41,26 @@ func newUserStore(store KeyStore) (*userStore, error) {
 	return u, err
 }
 
-// guard calls f and makes a panic an error.
-func (u *userStore) guard(f func() error) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = u.panicked(cause)
-		}
+// errExited: a method called runtime.Goexit, as testing.T.FailNow does.
+var errExited = errors.New("KeyStore ended its goroutine (runtime.Goexit)")
+
+// guard calls f in a goroutine of its own, and makes a panic an error, and also that
+// f ends that goroutine.
+func (u *userStore) guard(f func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		err := errExited
+		defer func() {
+			if cause := recover(); cause != nil {
+				err = u.panicked(cause)
+			} else if err == errExited {
+				u.panics.Add(1)
+			}
+			result <- err
+		}()
+		err = f()
 	}()
-	return f()
+	return <-result
 }
 
 // panicked counts a panic that was stopped, and makes it an error.

@@ -48,7 +48,8 @@ var (
 // -1 and the handshake fails (with WithSoftErrors: a full handshake). The
 // secrets are copied after a method has returned and stay the KeyStore's own,
 // which leaves them unchanged as long as the key is in use. A method must not
-// call Close, Rotate or Revoke of its Keystore.
+// call Close, Rotate or Revoke of its Keystore, nor runtime.Goexit, as
+// testing.T.FailNow does: C waits for its end.
 type KeyStore interface {
 	// CurrentKey returns the key that encrypts new tickets, or ErrNoKeys.
 	CurrentKey() (Key, error)

@@ -267,13 +267,14 @@ stek_status stek_revoke(stek_store *store) STEK_NODISCARD;
  */
 typedef struct {
     uint64_t issued;            /* tickets encrypted */
-    uint64_t renewed;           /* resumptions with a fresh ticket */
+    uint64_t renewed;           /* of accepted: to bring a fresh ticket */
     uint64_t accepted;          /* tickets with a key in force, those renewed
                                    among them; OpenSSL checks the MAC after that */
     uint64_t accepted_previous; /* of accepted: under a key no longer current */
     uint64_t unknown;           /* tickets under a key name not known */
     uint64_t expired;           /* tickets under a key whose window is over */
-    uint64_t declined;          /* tickets not issued: no current key, or an error */
+    uint64_t declined;          /* tickets not issued: no current key, no known
+                                   server name, or an error */
     uint64_t limited;           /* tickets not looked at: more than 8 in a hello */
     uint64_t aged;              /* of accepted: refused by auth_age_cap_seconds */
     uint64_t errors;            /* failures, soft ones among them */

@@ -36,7 +36,7 @@ var statistics = []statistic{
 	countBy("unknown", func(s stek.Stats) uint64 { return s.Unknown }),
 	countBy("expired", func(s stek.Stats) uint64 { return s.Expired }),
 	countBy("limited", func(s stek.Stats) uint64 { return s.Limited }),
-	count("stek_tickets_declined_total", "Tickets not issued, for want of a current key or because of an error.",
+	count("stek_tickets_declined_total", "Tickets not issued, for want of a current key or a known server name, or because of an error.",
 		func(s stek.Stats) uint64 { return s.Declined }),
 	count("stek_callback_errors_total", "Ticket callbacks that failed.",
 		func(s stek.Stats) uint64 { return s.Errors }),

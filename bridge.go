@@ -460,15 +460,19 @@ const (
 	askNamed   = "ask for a key by name"
 )
 
+// notAnswered is the result of a question as long as it is with the KeyStore.
+const notAnswered = C.STEK_ASK_ERROR - 1
+
 // stekgo_key_current fills out with the KeyStore's current key. It runs on
 // handshake threads; C owns out and wipes it after use.
 //
 //export stekgo_key_current
 func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.int) {
 	ks := keystoreOf(handle)
-	if !ks.asking.TryRLock() {
+	if !ks.questions.begin() {
 		return C.STEK_ASK_NONE // it is being closed
 	}
+	result = notAnswered
 	defer ks.endQuestion(nil, &result)
 	key, err := ks.user.store.CurrentKey()
 	if err == nil {
@@ -493,9 +497,10 @@ func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.in
 func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key) (result C.int) {
 	ks := keystoreOf(handle)
 	wanted := (*Name)(unsafe.Pointer(name))
-	if !ks.asking.TryRLock() {
+	if !ks.questions.begin() {
 		return C.STEK_ASK_NONE
 	}
+	result = notAnswered
 	defer ks.endQuestion(wanted, &result)
 	key, err := ks.user.store.KeyNamed(*wanted)
 	if err == nil && key.Name != *wanted {
@@ -543,13 +548,20 @@ func (ks *Keystore) failed(name *Name, err error) {
 	ks.health.note(question(name), fmt.Errorf("ask KeyStore for %s: %w", what, err))
 }
 
-// endQuestion stops a panic of the KeyStore at the export. A key that was found
-// before is used.
+// endQuestion ends what a question began, and stops a panic of the KeyStore at the
+// export.
 func (ks *Keystore) endQuestion(name *Name, result *C.int) {
-	defer ks.asking.RUnlock()
-	cause := recover()
+	if cause := recover(); cause != nil || *result == notAnswered {
+		ks.stopped(name, result, cause)
+	}
+	ks.questions.end()
+}
+
+// stopped notes a panic, or runtime.Goexit if cause is nil, which cannot be stopped. A
+// key that was found before is used.
+func (ks *Keystore) stopped(name *Name, result *C.int, cause any) {
 	if cause == nil {
-		return
+		cause = errExited
 	}
 	err := ks.user.panicked(cause)
 	if *result != C.STEK_ASK_FOUND {

@@ -49,7 +49,7 @@ var (
 // secrets are copied after a method has returned and stay the KeyStore's own,
 // which leaves them unchanged as long as the key is in use. A method must not
 // call Close, Rotate or Revoke of its Keystore, nor runtime.Goexit, as
-// testing.T.FailNow does: C waits for its end.
+// testing.T.FailNow does: C waits for its end, and the handshake would have none.
 type KeyStore interface {
 	// CurrentKey returns the key that encrypts new tickets, or ErrNoKeys.
 	CurrentKey() (Key, error)
@@ -95,8 +95,8 @@ type Keystore struct {
 	clock  func() ticketkey.Now
 	health *health
 
-	refreshing    sync.Mutex   // held by the one who calls source and writes the table
-	asking        sync.RWMutex // read-locked by each question to user; locked for good by Close
+	refreshing    sync.Mutex // held by the one who calls source and writes the table
+	questions     questions  // to user, that are under way
 	refreshErrors atomic.Uint64
 	unprotected   atomic.Uint64
 	wake          chan struct{}
@@ -457,7 +457,7 @@ func (ks *Keystore) close() error {
 	<-ks.done
 	ks.refreshing.Lock()
 	defer ks.refreshing.Unlock()
-	ks.asking.Lock()
+	ks.questions.close()
 	ks.setPublished(nil)
 	ks.table.close()
 	return ks.source.Close()

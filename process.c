@@ -62,10 +62,10 @@ int stekc_is_this_process(struct stekc_process process)
     return number != 0 ? number == process.number : getpid() == process.pid;
 }
 
-/* This thread's stack, from low to high; both 0 if it could not be found. */
+/* This thread's stack; its size is 0 until it is found. */
 static _Thread_local struct {
+    uintptr_t low, size;
     int looked;
-    uintptr_t low, high;
 } own_stack;
 
 /* find_stack needs /proc for a process's first thread. */
@@ -80,7 +80,7 @@ static void find_stack(void)
         return;
     if (pthread_attr_getstack(&attributes, &low, &size) == 0) {
         own_stack.low = (uintptr_t)low;
-        own_stack.high = (uintptr_t)low + size;
+        own_stack.size = size;
     }
     pthread_attr_destroy(&attributes);
 }
@@ -89,9 +89,11 @@ enum stekc_stack stekc_stack(void)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
+    if (here - own_stack.low < own_stack.size)
+        return STEKC_STACK_OWN;
     if (!own_stack.looked)
         find_stack();
-    if (own_stack.high == 0)
+    if (own_stack.size == 0)
         return STEKC_STACK_UNKNOWN;
-    return here >= own_stack.low && here < own_stack.high ? STEKC_STACK_OWN : STEKC_STACK_OTHER;
+    return here - own_stack.low < own_stack.size ? STEKC_STACK_OWN : STEKC_STACK_OTHER;
 }

@@ -77,6 +77,8 @@ func (a *asked) CurrentKey() (Key, error) {
 	switch {
 	case a.panics.Load():
 		panic("index out of range")
+	case a.exits.Load():
+		runtime.Goexit()
 	case a.failCurrent.Load():
 		return Key{}, errDisk
 	case a.none.Load():
@@ -216,6 +218,30 @@ func TestKeyStoreThatPanicsFailsOneHandshake(t *testing.T) {
 		require.EqualValues(t, 1, ks.Stats().Panics)
 		store.panics.Store(false)
 		require.Equal(t, "Reused", p.connect(session).String())
+	})
+}
+
+// C cannot go on then: what the caller deferred runs, and the rest of the program does.
+func TestKeyStoreThatEndsTheGoroutineOfAHandshakeIsReported(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := newAsked(t)
+		ks, err := OpenStore(store, quiet())
+		require.NoError(t, err)
+		p.attach(ks)
+		store.exits.Store(true)
+		var handshake sync.WaitGroup
+		for range 3 {
+			handshake.Go(func() {
+				p.connect(nil)
+				t.Error("it ended")
+			})
+		}
+		handshake.Wait()
+		require.EqualValues(t, 3, ks.Stats().Panics)
+		require.ErrorContains(t, ks.Err(), "ask KeyStore for the current key: KeyStore ended its goroutine (runtime.Goexit)")
+		store.exits.Store(false)
+		require.Equal(t, "Reused", p.connect(p.newSession()).String())
+		require.NoError(t, ks.Close(), "it waits for no question that has ended so")
 	})
 }
 

@@ -189,7 +189,7 @@ func (w Warning) String() string {
 	case WarnTimeout:
 		return "sessions live longer than the keys decrypt their tickets: lower SSL_CTX_set_timeout or raise the lifetime"
 	case WarnAsync:
-		return "handshakes run on stacks on which no KeyStore can be asked: clear SSL_MODE_ASYNC, or be a Lister that always lists a current key"
+		return "handshakes run on stacks on which no KeyStore can be asked: clear SSL_MODE_ASYNC, or implement a Lister that always lists a current key"
 	}
 	return "unknown warning"
 }

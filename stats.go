@@ -21,8 +21,8 @@ type Stats struct {
 	Panics           uint64 // panics of a KeyStore
 	RefreshErrors    uint64 // refreshes in which the source failed
 
-	// Of servers under the preload library alone. What is said of options each
-	// process counts once for a context, at its first connection.
+	// Of servers under the preload library alone. Each process counts the options of
+	// a context once, at its first connection.
 	Contexts        uint64 // SSL_CTX attached
 	Displaced       uint64 // ticket callbacks that servers set, and that stek answers instead
 	TicketsOff      uint64 // contexts with tickets switched off, SSL_OP_NO_TICKET

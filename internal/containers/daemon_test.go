@@ -1,0 +1,54 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-stek/stek/internal/containers/visit"
+)
+
+// These tests need no Docker engine.
+
+func TestDaemonMustDoAsItsRowSays(t *testing.T) {
+	const no, yes = visit.New, visit.Reused
+	pairs := slices.Repeat([]string{no, yes}, 4)
+	plain, random, none := &Daemon{Reload: "x"}, &Daemon{Reload: "x", RandomContext: true}, &Daemon{Reload: "x", NoContext: true}
+	kept := &sight{walk: resumes, reload: no, restart: no} // what most servers do alone
+	never := &sight{walk: resumesNever, reload: no, restart: no}
+
+	for name, tt := range map[string]struct {
+		daemon     *Daemon
+		way        *way
+		alone, got *sight
+		right      bool
+	}{
+		"resumes always":                        {plain, underStek, kept, &sight{resumes, yes, yes, yes}, true},
+		"is as alone":                           {plain, underStek, kept, &sight{resumes, yes, no, no}, false},
+		"resumes every second time":             {plain, underStek, kept, &sight{pairs, yes, yes, yes}, false},
+		"random context ends with a reload":     {random, underStek, kept, &sight{resumes, yes, no, no}, true},
+		"verifies: a reload ends tickets":       {plain, stekVerifies, kept, &sight{resumes, yes, no, no}, true},
+		"verifies: ticket opens a new context":  {plain, stekVerifies, kept, &sight{resumes, yes, yes, no}, false},
+		"verifies: and after a restart":         {plain, stekVerifies, kept, &sight{resumes, yes, no, yes}, false},
+		"verifies: less than alone":             {plain, stekVerifies, kept, &sight{resumesNever, no, no, no}, false},
+		"verifies: context for each connection": {plain, stekVerifies, never, &sight{resumesNever, no, no, no}, true},
+		"verifies: more than alone":             {plain, stekVerifies, never, &sight{resumes, yes, no, no}, false},
+		"label: resumes always":                 {plain, stekVerifiesWithLabel, never, &sight{resumes, yes, yes, yes}, true},
+		"label: as without":                     {plain, stekVerifiesWithLabel, kept, &sight{resumes, yes, no, no}, false},
+		"label, no context: never":              {none, stekVerifiesWithLabel, never, &sight{resumesNever, no, no, no}, true},
+		"label, no context: resumes":            {none, stekVerifiesWithLabel, never, &sight{resumes, yes, yes, yes}, false},
+	} {
+		err := tt.daemon.compare(tt.way, tt.alone, tt.got)
+		require.Equal(t, tt.right, err == nil, "%s: %v", name, err)
+	}
+}
+
+func TestEveryDaemonIsStartedByItsScript(t *testing.T) {
+	script, err := os.ReadFile("../../docker/servers/start.sh")
+	require.NoError(t, err)
+	for _, d := range daemons {
+		require.Contains(t, string(script), "\n"+d.Name+")\n")
+	}
+}

@@ -59,6 +59,10 @@ bind)
 mosquitto)
     set -- mosquitto -c "mosquitto${verify:+.verify}.conf"
     ;;
+rsyslog)
+    [ -z "$verify" ] || die "rsyslog refuses a client that comes back, if it verifies clients"
+    set -- rsyslogd -n -f rsyslog.conf -i /tmp/rsyslogd.pid
+    ;;
 vsftpd)
     set -- vsftpd vsftpd.conf
     [ -z "$verify" ] || set -- "$@" -orequire_cert=YES -ovalidate_cert=YES -oca_certs_file=$clients

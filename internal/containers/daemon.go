@@ -25,6 +25,8 @@ type Daemon struct {
 
 	RandomContext bool // the session id context is random: tickets end with the SSL_CTX
 	NoContext     bool // it verifies clients without a session id context: OpenSSL resumes none
+	AlwaysAsks    bool // it asks for certificates even where it needs none
+	RefusesAgain  bool // where it verifies clients, it refuses one that comes back, also alone
 }
 
 var hangup = "kill -HUP $(cat /tmp/server.pid)"
@@ -42,7 +44,8 @@ var daemons = []*Daemon{
 	{Name: "squid", Version: "squid --version", Options: []string{"--user", "proxy"}, Reload: hangup},
 	{Name: "bind", Version: "named -v", Protocol: visit.DNS, RandomContext: true, Reload: hangup},
 	{Name: "mosquitto", Version: "mosquitto -h | head -1", Protocol: visit.MQTT, Reload: hangup},
-	{Name: "vsftpd", Version: "vsftpd -v 0>&1 | cat", Protocol: visit.FTP, Options: []string{"--publish", "127.0.0.1::8444"}, Reload: hangup},
+	{Name: "rsyslog", Version: "rsyslogd -v", Protocol: visit.Syslog, RefusesAgain: true},
+	{Name: "vsftpd", Version: "vsftpd -v 0>&1 | cat", Protocol: visit.FTP, AlwaysAsks: true, Options: []string{"--publish", "127.0.0.1::8444"}, Reload: hangup},
 	{Name: "gunicorn", Version: "gunicorn --version", Reload: hangup},
 	{Name: "uwsgi", Version: "uwsgi --version", Reload: hangup},
 }
@@ -51,15 +54,20 @@ var daemonImage = &Image{Folder: "servers", Suite: "trixie"}
 
 func daemonClaims() (claims []*Claim) {
 	for _, d := range daemons {
-		claims = append(claims,
-			&Claim{Part: "servers", Image: daemonImage, On: d.subject(""), Says: "alone and under stek run",
-				Check: func(ctx context.Context, c *Claim) (string, error) { return d.check(ctx, c, alone, underStek) }},
-			&Claim{Part: "servers", Image: daemonImage, On: d.subject(""), Says: "alone and under stek run, clients with certificates",
-				Check: func(ctx context.Context, c *Claim) (string, error) {
-					return d.check(ctx, c, aloneVerifies, stekVerifies, stekVerifiesWithLabel)
-				}})
+		claims = append(claims, d.claim("alone and under stek run", alone, underStek))
+		if !d.RefusesAgain {
+			claims = append(claims, d.claim("alone and under stek run, clients with certificates",
+				aloneVerifies, stekVerifies, stekVerifiesWithLabel))
+		}
 	}
 	return claims
+}
+
+func (d *Daemon) claim(says string, ways ...*way) *Claim {
+	return &Claim{
+		Part: "servers", Image: daemonImage, On: d.subject(""), Says: says,
+		Check: func(ctx context.Context, c *Claim) (string, error) { return d.check(ctx, c, ways...) },
+	}
 }
 
 // subject is the first column of the row.
@@ -126,7 +134,7 @@ func (d *Daemon) compare(w *way, alone, got *sight) error {
 	switch {
 	case !w.stek:
 		return nil
-	case w == stekVerifies:
+	case w == stekVerifies, w == underStek && d.AlwaysAsks:
 		// A ticket stays with the context that has verified the client, as alone.
 		want = &sight{walk: resumes, rotation: visit.Reused, reload: alone.reload, restart: alone.restart}
 		if !slices.Contains(alone.walk, visit.Reused) {

@@ -15,7 +15,8 @@ import (
 func TestDaemonMustDoAsItsRowSays(t *testing.T) {
 	const no, yes = visit.New, visit.Reused
 	pairs := slices.Repeat([]string{no, yes}, 4)
-	plain, random, none := &Daemon{Reload: "x"}, &Daemon{Reload: "x", RandomContext: true}, &Daemon{Reload: "x", NoContext: true}
+	plain, random := &Daemon{Reload: "x"}, &Daemon{Reload: "x", RandomContext: true}
+	none, asks := &Daemon{Reload: "x", NoContext: true}, &Daemon{Reload: "x", AlwaysAsks: true}
 	kept := &sight{walk: resumes, reload: no, restart: no} // what most servers do alone
 	never := &sight{walk: resumesNever, reload: no, restart: no}
 
@@ -29,6 +30,8 @@ func TestDaemonMustDoAsItsRowSays(t *testing.T) {
 		"is as alone":                           {plain, underStek, kept, &sight{resumes, yes, no, no}, false},
 		"resumes every second time":             {plain, underStek, kept, &sight{pairs, yes, yes, yes}, false},
 		"random context ends with a reload":     {random, underStek, kept, &sight{resumes, yes, no, no}, true},
+		"always asks: as if it verified":        {asks, underStek, kept, &sight{resumes, yes, no, no}, true},
+		"always asks: a restart leaves tickets": {asks, underStek, kept, &sight{resumes, yes, no, yes}, false},
 		"verifies: a reload ends tickets":       {plain, stekVerifies, kept, &sight{resumes, yes, no, no}, true},
 		"verifies: ticket opens a new context":  {plain, stekVerifies, kept, &sight{resumes, yes, yes, no}, false},
 		"verifies: and after a restart":         {plain, stekVerifies, kept, &sight{resumes, yes, no, yes}, false},

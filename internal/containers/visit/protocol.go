@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
+	"time"
 )
 
 // A Protocol is what is said on a connection. Start comes before TLS, if it is
@@ -54,6 +57,21 @@ var DNS = Protocol{Ask: func(_ *Client, conn net.Conn) error {
 var MQTT = Protocol{Ask: func(_ *Client, conn net.Conn) error {
 	return exchange(conn, []byte("\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"), "\x20\x02\x00\x00")
 }}
+
+// Syslog sends a message (RFC 5425). There is no answer to it, so the client
+// waits a moment for the tickets of TLS 1.3.
+var Syslog = Protocol{Ask: func(_ *Client, conn net.Conn) error {
+	if _, err := io.WriteString(conn, "26 <13>1 - host test - - - ok"); err != nil {
+		return err
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(moment))
+	if n, err := conn.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("it does not wait for more: %d bytes, %w", n, err)
+	}
+	return nil
+}}
+
+const moment = 200 * time.Millisecond
 
 // PostgreSQL asks for TLS, and then to log in without a password.
 var PostgreSQL = Protocol{

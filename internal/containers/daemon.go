@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/go-stek/stek/internal/containers/visit"
 )
@@ -130,23 +129,23 @@ func (d *Daemon) check(ctx context.Context, c *Claim, ways ...*way) (string, err
 
 // compare says what is not as it has to be in a way with stek.
 func (d *Daemon) compare(w *way, alone, got *sight) error {
-	want := &sight{walk: resumes, rotation: visit.Reused, reload: visit.Reused, restart: visit.Reused}
+	want := &sight{walk: resumes, after: [events]string{visit.Reused, visit.Reused, visit.Reused}}
 	switch {
 	case !w.stek:
 		return nil
 	case w == stekVerifies, w == underStek && d.AlwaysAsks:
 		// A ticket stays with the context that has verified the client, as alone.
-		want = &sight{walk: resumes, rotation: visit.Reused, reload: alone.reload, restart: alone.restart}
+		want.after[reload], want.after[restart] = alone.after[reload], alone.after[restart]
 		if !slices.Contains(alone.walk, visit.Reused) {
-			want.walk, want.rotation = resumesNever, visit.New
+			want.walk, want.after[rotation] = resumesNever, visit.New
 		}
 	case w.verify && d.NoContext:
-		want = &sight{walk: resumesNever, rotation: visit.New, reload: visit.New, restart: visit.New}
+		want = &sight{walk: resumesNever, after: [events]string{visit.New, visit.New, visit.New}}
 	case d.RandomContext:
-		want.reload, want.restart = visit.New, visit.New
+		want.after[reload], want.after[restart] = visit.New, visit.New
 	}
 	if d.Reload == "" {
-		want.reload = ""
+		want.after[reload] = ""
 	}
 	if got.String() != want.String() {
 		return fmt.Errorf("%s, want %s", got, want)
@@ -164,10 +163,20 @@ type observation struct {
 // versions are those of TLS that have session tickets.
 var versions = []uint16{tls.VersionTLS12, tls.VersionTLS13}
 
+// What happens to a server, in this order.
+const (
+	rotation = iota
+	reload
+	restart
+	events
+)
+
+var eventNames = [events]string{"rotation", "reload", "restart"}
+
 // A sight is what a client of one version of TLS saw.
 type sight struct {
-	walk                      []string // its first connections
-	rotation, reload, restart string   // the first one after each; empty if there was none
+	walk  []string       // its first connections
+	after [events]string // the first one after each event; empty if there was none
 }
 
 var (
@@ -175,7 +184,7 @@ var (
 	resumesNever = slices.Repeat([]string{visit.New}, 8)
 )
 
-// String is such as "New, 7 Reused; Reused after rotation and restart".
+// String is such as "New, 7 Reused; Reused after rotation, restart".
 func (s *sight) String() string {
 	words := "New or Reused" // the worker decides
 	switch pairs := slices.Repeat([]string{visit.New, visit.Reused}, 4); {
@@ -188,9 +197,9 @@ func (s *sight) String() string {
 	}
 	for _, session := range []string{visit.Reused, visit.New} {
 		var after []string
-		for _, event := range [][2]string{{"rotation", s.rotation}, {"reload", s.reload}, {"restart", s.restart}} {
-			if event[1] == session {
-				after = append(after, event[0])
+		for event, name := range eventNames {
+			if s.after[event] == session {
+				after = append(after, name)
 			}
 		}
 		if len(after) > 0 {
@@ -229,7 +238,7 @@ func (d *Daemon) observe(ctx context.Context, w *way) (*observation, error) {
 	return o, err
 }
 
-// look visits the server: at once, and after a rotation, a reload and a restart.
+// look visits the server: at once, and after each event.
 func (d *Daemon) look(ctx context.Context, c *container, w *way, o *observation) error {
 	clients, err := d.clients(ctx, c, w)
 	if err != nil {
@@ -248,60 +257,55 @@ func (d *Daemon) look(ctx context.Context, c *container, w *way, o *observation)
 			o.by[version].walk = append(o.by[version].walk, session)
 		}
 	}
-	visitAll := func(what string, word func(*sight) *string) error {
-		for version, client := range clients {
-			if *word(o.by[version]), err = client.Visit(); err != nil {
-				return fmt.Errorf("after the %s: %w", what, err)
-			}
-		}
-		return nil
-	}
-	if w.stek {
-		if err := clients.underCurrentKey(ctx, c); err != nil {
-			return err
-		}
-		if _, err := c.exec(ctx, "stek", "rotate"); err != nil {
-			return err
-		}
-		if err := visitAll("rotation", func(s *sight) *string { return &s.rotation }); err != nil {
-			return err
-		}
-		if err := clients.underCurrentKey(ctx, c); err != nil {
-			return fmt.Errorf("after the rotation: %w", err)
-		}
-	}
-	if d.Reload != "" {
-		if out, err := c.exec(ctx, "sh", "-c", d.Reload); err != nil {
-			return fmt.Errorf("reload: %w\n%s", err, out)
-		}
-		time.Sleep(settles)
-		if err := clients.wait(ctx); err != nil {
-			return err
-		}
-		if err := visitAll("reload", func(s *sight) *string { return &s.reload }); err != nil {
-			return err
-		}
-	}
-	if _, err := c.exec(ctx, "sh", "-c", restart); err != nil {
+	if err := clients.underCurrentKey(ctx, c, w); err != nil {
 		return err
 	}
-	if err := clients.wait(ctx); err != nil {
-		return err
-	}
-	if err := visitAll("restart", func(s *sight) *string { return &s.restart }); err != nil {
-		return err
+	for event := range events {
+		script := d.script(w, event)
+		if script == "" {
+			continue
+		}
+		if err := d.lookAfter(ctx, c, w, o, clients, event, script); err != nil {
+			return fmt.Errorf("%s: %w", eventNames[event], err)
+		}
 	}
 	return clients.refusedWithoutCertificate(w)
 }
 
-// settles is how long a reload may take. Most are done at once, but none says so.
-const settles = 2 * time.Second
+// lookAfter makes an event happen and visits the server.
+func (d *Daemon) lookAfter(ctx context.Context, c *container, w *way, o *observation, clients group, event int, script string) error {
+	if out, err := c.exec(ctx, "sh", "-c", script); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	if err := clients.wait(ctx); err != nil {
+		return err
+	}
+	for version, client := range clients {
+		session, err := client.Visit()
+		if err != nil {
+			return err
+		}
+		o.by[version].after[event] = session
+	}
+	return clients.underCurrentKey(ctx, c, w)
+}
 
-// restart ends the server; start.sh runs another.
-const restart = `
-	old=$(cat /tmp/server.pid)
-	kill $old
-	while [ "$(cat /tmp/server.pid)" = $old ]; do sleep 0.1; done`
+// script is the shell command that makes an event happen, if it can. A reload is
+// given two seconds: most are done at once, but none says so. In a restart the
+// server ends, and start.sh runs another.
+func (d *Daemon) script(w *way, event int) string {
+	switch {
+	case event == rotation && w.stek:
+		return "stek rotate"
+	case event == reload && d.Reload != "":
+		return d.Reload + " && sleep 2"
+	case event == restart:
+		return `old=$(cat /tmp/server.pid)
+			kill $old
+			while [ "$(cat /tmp/server.pid)" = $old ]; do sleep 0.1; done`
+	}
+	return ""
+}
 
 // A group is a client of each version of TLS.
 type group map[uint16]*visit.Client
@@ -345,9 +349,12 @@ func (g group) wait(ctx context.Context) error {
 	return nil
 }
 
-// underCurrentKey is nil if the tickets of the clients are under the key that
-// encrypts now.
-func (g group) underCurrentKey(ctx context.Context, c *container) error {
+// underCurrentKey is nil if the tickets that the clients have are under the key
+// that encrypts now. Without stek it does not ask.
+func (g group) underCurrentKey(ctx context.Context, c *container, w *way) error {
+	if !w.stek {
+		return nil
+	}
 	key, err := c.currentKey(ctx)
 	if err != nil {
 		return err

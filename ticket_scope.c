@@ -332,10 +332,9 @@ static int some_verify(int mode)
    hello that the others are of, and what was done. */
 enum { ASSUMED = 1, SETTLED = 2, FLAGS = 0xff };
 static struct {
-    pthread_mutex_t lock;
     atomic_int ready;
     int hello, key, scope;
-} index_of = {PTHREAD_MUTEX_INITIALIZER, 0, -1, -1, -1};
+} index_of = {0, -1, -1, -1};
 
 struct noted {
     uintptr_t hello; /* and flags */
@@ -349,8 +348,8 @@ static int has_indexes(void)
 {
     if (atomic_load_explicit(&index_of.ready, memory_order_acquire))
         return 1;
-    if (pthread_mutex_trylock(&index_of.lock) != 0)
-        return 0; /* another thread is at it */
+    if (pthread_mutex_trylock(&lock) != 0)
+        return 0; /* another thread is at it, or at the list */
     if (!atomic_load(&index_of.ready)) {
         index_of.hello = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
         index_of.key = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
@@ -359,7 +358,7 @@ static int has_indexes(void)
                               index_of.hello >= 0 && index_of.key >= 0 && index_of.scope >= 0,
                               memory_order_release);
     }
-    pthread_mutex_unlock(&index_of.lock);
+    stekc_scope_unlock();
     return atomic_load(&index_of.ready);
 }
 

@@ -3,8 +3,8 @@
  * verdict, fill the contexts, wipe the copy.
  *
  * It runs on handshake threads, many at once on one SSL_CTX, before the client
- * is authenticated. It takes no lock; it enters Go only for a KeyStore that
- * must be asked. Source: SSL_CTX_set_tlsext_ticket_key_cb(3), and OpenSSL's
+ * is authenticated. It takes no lock, but for a moment after a context was attached
+ * (ticket_scope.c). It enters Go only for a KeyStore that must be asked. Source: SSL_CTX_set_tlsext_ticket_key_cb(3), and OpenSSL's
  * behaviour where that page is silent or wrong (docs/openssl.md).
  */
 #include "ticket.h"

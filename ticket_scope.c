@@ -301,12 +301,10 @@ static void note_mode(int mode)
         put(&shared->verified, 1);
 }
 
-/* read_modes looks at the verify modes of all contexts. It does not wait for one that is
-   being attached, and then assumes that some context verifies. */
+/* read_modes looks at the verify modes of all contexts: once after one was attached. */
 static int read_modes(void)
 {
-    if (pthread_mutex_trylock(&lock) != 0)
-        return 1;
+    stekc_scope_lock();
     atomic_store(&unread, 0);
     for (const struct standing *at = all; at != NULL; at = at->next)
         note_mode(ossl.SSL_CTX_get_verify_mode(at->context));
@@ -342,14 +340,13 @@ struct noted {
     uintptr_t scope; /* that was assumed */
 };
 
-/* has_indexes makes the places for what is noted: not before some context verifies, since
+/* has_indexes makes the places for what is noted, once: not before some context verifies, since
    each costs every connection of the process. */
 static int has_indexes(void)
 {
     if (atomic_load_explicit(&index_of.ready, memory_order_acquire))
         return 1;
-    if (pthread_mutex_trylock(&lock) != 0)
-        return 0; /* another thread is at it, or at the list */
+    stekc_scope_lock();
     if (!atomic_load(&index_of.ready)) {
         index_of.hello = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
         index_of.key = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);

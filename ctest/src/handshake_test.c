@@ -78,6 +78,37 @@ static void resumes_until_the_key_is_gone(void)
     }
 }
 
+/* A server whose session id context is another at each start, as Puma's is, or whose ciphers
+   are others: OpenSSL decrypts the ticket, and makes a full handshake. */
+static void what_the_server_refuses_is_counted(void)
+{
+    EACH(int, version, versions)
+    {
+        struct stekc_store *store = new_store();
+        const struct stekc_table *table = stekc_store_table(store);
+        SSL_CTX *one = new_server(), *other = new_server(), *client = new_client(*version);
+        SSL_SESSION *session = NULL;
+
+        CHECK(SSL_CTX_set_session_id_context(one, (const void *)"one", 3) == 1);
+        CHECK(SSL_CTX_set_session_id_context(other, (const void *)"other", 5) == 1);
+        attach(one, store, STEK_KIND_FASTEST);
+        attach(other, store, STEK_KIND_FASTEST);
+        publish(store, 10);
+        CHECK(!connect_once(one, client, &session));
+        CHECK(connect_once(one, client, &session));
+        CHECK(stekc_table_counted(table, STEK_COUNT_REFUSED) == 0);
+        CHECK(!connect_once(other, client, &session));
+        CHECK(stekc_table_counted(table, STEK_COUNT_REFUSED) == 1);
+        CHECK(connect_once(other, client, &session));
+        CHECK(stekc_table_counted(table, STEK_COUNT_REFUSED) == 1);
+        SSL_SESSION_free(session);
+        SSL_CTX_free(client);
+        SSL_CTX_free(one);
+        SSL_CTX_free(other);
+        stekc_store_close(store);
+    }
+}
+
 static void context_outlives_its_store(void)
 {
     struct stekc_store *store = new_store();
@@ -335,6 +366,7 @@ static void threads_resume_during_rotation(void)
 int main(void)
 {
     RUN(resumes_until_the_key_is_gone);
+    RUN(what_the_server_refuses_is_counted);
     RUN(context_outlives_its_store);
     RUN(thousands_of_stores_come_and_go);
     RUN(descendants_are_other_processes);

@@ -147,6 +147,11 @@ static SSL_CTX *attached(const struct ech *ech)
 }
 
 
+static uint64_t looked_at(void)
+{
+    return stekc_table_counted_all(stekc_store_table(store)).accepted;
+}
+
 /* ---- names ---- */
 
 static void a_ticket_resumes_under_its_inner_name(void)
@@ -253,10 +258,12 @@ static void a_client_that_is_told_better_resumes(void)
     struct ech ech = new_ech("public.example"), old = new_ech("public.example");
     SSL_CTX *before = attached(&old), *ctx = attached(&ech);
     struct client client = {.name = "a.example", .ech = &old};
+    uint64_t accepted;
 
     CHECK(visit(before, &client) == NEW && client.status == SSL_ECH_STATUS_SUCCESS);
+    accepted = looked_at();
     CHECK(visit(ctx, &client) == REFUSED && client.status != SSL_ECH_STATUS_SUCCESS);
-    CHECK(client.retry != NULL);
+    CHECK(client.retry != NULL && looked_at() == accepted);
     CHECK(visit(ctx, &client) == REUSED && client.status == SSL_ECH_STATUS_SUCCESS);
     client.name = "public.example";
     CHECK(visit(ctx, &client) == NEW);

@@ -148,7 +148,7 @@ enum stekc_opened {
 enum stekc_opened stekc_table_open(int keys_file, int counts_file, enum stek_access access,
                                    struct stekc_table **table, unsigned *refused);
 
-/* stekc_table_regrow makes the two files as long again as a table is: before a
+/* stekc_table_regrow makes the two files as long again as a table is, no longer: before a
    writer or a reader of counts touches what another process may have cut off.
    Returns 0, or -1 with errno. */
 int stekc_table_regrow(int keys_file, int counts_file);
@@ -435,6 +435,13 @@ void stekc_survive_fork(void);
  * the result is STEKC_OK.
  */
 enum stekc_result stekc_prepare(void *ctx, struct stekc_report *report);
+
+/*
+ * stekc_trust_contexts: from now on every pointer that is given as ctx is an SSL_CTX,
+ * and not looked at first. That look asks the kernel what memory can be read, which a
+ * server may have forbidden to itself (seccomp(2)).
+ */
+void stekc_trust_contexts(void);
 
 /* stekc_insist registers the callback of ctx again, in case somebody has set another
    one since stekc_attach, and changes nothing else. Handshakes may run on ctx: it

@@ -30,11 +30,12 @@ type SharedTable struct {
 }
 
 // NewSharedTable makes a table in memory that has no name: processes get it by
-// inheriting the files, which stay open in exec(3). Where the kernel grants it
-// the keys are in memory that the kernel itself does not map (memfd_secret(2));
-// else the files given to servers cannot be opened for writing.
+// inheriting the files, which stay open in exec(3). Where the kernel grants it, the
+// keys are in memory that the kernel itself does not map (memfd_secret(2)), unless that
+// would take much of what a server may lock, as it counts as locked there. Else the files
+// given to servers cannot be opened for writing.
 func NewSharedTable() (*SharedTable, error) {
-	t, err := newMemoryTable(true)
+	t, err := newMemoryTable(C.stekc_leaves_room(C.stekc_keys_size()) != 0)
 	if err != nil {
 		t, err = newMemoryTable(false)
 	}

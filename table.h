@@ -92,6 +92,10 @@ void stekc_clocks_copy(struct stekc_clocks *to, const struct stekc_clocks *from)
 size_t stekc_keys_size(void);
 size_t stekc_counts_size(void);
 
+/* stekc_leaves_room tells that size locked bytes are a small part of those that this
+   process may lock (RLIMIT_MEMLOCK): a server may want them for itself. */
+int stekc_leaves_room(size_t size);
+
 /* The other parts of the table whose keys are at table. */
 struct stekc_counts *stekc_counts_of(const struct stekc_table *table);
 struct stekc_writer *stekc_writer_of(const struct stekc_table *table);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -17,8 +18,8 @@
 
 enum { RW = PROT_READ | PROT_WRITE };
 
-/* Of memfd_secret(2), which headers older than the kernel lack. */
-enum { SYS_MEMFD_SECRET = 447, SECRETMEM_MAGIC = 0x5345434d };
+/* Of memfd_secret(2) and memfd_create(2), which headers older than the kernel lack. */
+enum { SYS_MEMFD_SECRET = 447, SECRETMEM_MAGIC = 0x5345434d, NOEXEC_SEAL = 8 };
 
 /* page_size is asked on the way of a ticket, so the answer is kept. */
 static size_t page_size(void)
@@ -106,12 +107,27 @@ static int is_secret(int file)
     return file >= 0 && fstatfs(file, &system) == 0 && system.f_type == SECRETMEM_MAGIC;
 }
 
+static void keep_from_dumps(void *address, size_t size, unsigned *refused)
+{
+    if (madvise(address, size, MADV_DONTDUMP) != 0)
+        *refused |= STEK_NOT_UNDUMPABLE;
+}
+
+/* A reader takes at most one part in this many of what its process may lock. */
+enum { LOCKED_SHARE = 16 };
+
+int stekc_leaves_room(size_t size)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur / LOCKED_SHARE >= size;
+}
+
 static void protect(void *address, size_t size, int wiped_on_fork, unsigned *refused)
 {
     if (mlock(address, size) != 0)
         *refused |= STEK_NOT_LOCKED;
-    if (madvise(address, size, MADV_DONTDUMP) != 0)
-        *refused |= STEK_NOT_UNDUMPABLE;
+    keep_from_dumps(address, size, refused);
     /* Some emulators grant every advice, also one that is none. */
     if (wiped_on_fork &&
         (madvise(address, size, -1) == 0 || madvise(address, size, MADV_WIPEONFORK) != 0))
@@ -127,6 +143,39 @@ static int place_writer(struct stekc_table *table, unsigned *refused)
         return 0;
     protect(writer, writer_size(), 1, refused);
     return 1;
+}
+
+/* allow lets this process make a file of size bytes, if the system grants that. To pass
+   RLIMIT_FSIZE is no mere error but a signal, for files in memory too. *before is the
+   limit to set again afterwards. */
+static int allow(size_t size, struct rlimit *before)
+{
+    struct rlimit enough;
+
+    if (getrlimit(RLIMIT_FSIZE, before) != 0)
+        return 0;
+    if (before->rlim_cur >= size)
+        return 1;
+    enough.rlim_cur = size;
+    enough.rlim_max = before->rlim_max < size ? size : before->rlim_max;
+    if (setrlimit(RLIMIT_FSIZE, &enough) == 0)
+        return 1;
+    errno = EFBIG;
+    return 0;
+}
+
+static int resize(int file, size_t size)
+{
+    struct rlimit before;
+    int result, cause;
+
+    if (!allow(size, &before))
+        return -1;
+    result = ftruncate(file, (off_t)size);
+    cause = errno;
+    setrlimit(RLIMIT_FSIZE, &before);
+    errno = cause;
+    return result;
 }
 
 /* The file that counts are read from, or -1. */
@@ -158,11 +207,18 @@ void stekc_clear_counts(struct stekc_table *table)
 {
     static const char zeros[sizeof(struct stekc_counts)];
     int file = counts_file_of(table);
+    struct rlimit before;
 
-    if (file < 0)
+    if (file < 0) {
         memset(stekc_counts_of(table), 0, sizeof zeros); /* before anybody counts */
-    else if (pwrite(file, zeros, sizeof zeros, 0) != (ssize_t)sizeof zeros)
-        return; /* there is no room: then nobody counts either */
+        return;
+    }
+    if (allow(sizeof zeros, &before)) {
+        ssize_t written = pwrite(file, zeros, sizeof zeros, 0);
+
+        (void)written; /* where there is no room nobody counts either */
+        setrlimit(RLIMIT_FSIZE, &before);
+    }
 }
 
 struct stekc_table *stekc_table_new(enum stek_sharing sharing, unsigned *refused)
@@ -214,7 +270,11 @@ static int above_standard(int file)
 
 static int memory_file(const char *name)
 {
-    return above_standard((int)syscall(SYS_memfd_create, name, MFD_ALLOW_SEALING));
+    long file = syscall(SYS_memfd_create, name, MFD_ALLOW_SEALING | NOEXEC_SEAL);
+
+    if (file < 0 && errno == EINVAL) /* before Linux 6.3 */
+        file = syscall(SYS_memfd_create, name, MFD_ALLOW_SEALING);
+    return above_standard((int)file);
 }
 
 /* secret_file needs a kernel that has it, and a limit that lets every process
@@ -229,8 +289,8 @@ int stekc_table_files(int secret, int *keys_file, int *counts_file)
     int keys = secret ? secret_file() : memory_file("stek-keys");
     int counts = memory_file("stek-counts");
 
-    if (keys >= 0 && counts >= 0 && ftruncate(keys, (off_t)stekc_keys_size()) == 0 &&
-        ftruncate(counts, (off_t)stekc_counts_size()) == 0 &&
+    if (keys >= 0 && counts >= 0 && resize(keys, stekc_keys_size()) == 0 &&
+        resize(counts, stekc_counts_size()) == 0 &&
         fcntl(counts, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0 &&
         (secret || fcntl(keys, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)) {
         *keys_file = keys;
@@ -244,7 +304,7 @@ int stekc_table_files(int secret, int *keys_file, int *counts_file)
     return -1;
 }
 
-/* regrow makes the file as long as it should be, and no hole: writing to a hole is
+/* regrow makes the file as long as it should be, not longer, and no hole: writing to a hole is
    a fault when the file system is full. Not every kind of file knows holes. */
 static int regrow(int file, size_t size)
 {
@@ -252,10 +312,10 @@ static int regrow(int file, size_t size)
 
     if (fstat(file, &status) != 0)
         return -1;
+    if (status.st_size != (off_t)size && resize(file, size) != 0)
+        return -1;
     if (status.st_size >= (off_t)size && status.st_blocks >= (blkcnt_t)(size / 512))
         return 0;
-    if (status.st_size < (off_t)size && ftruncate(file, (off_t)size) != 0)
-        return -1;
     while (fallocate(file, 0, 0, (off_t)size) != 0)
         if (errno != EINTR)
             return errno == ENOSPC ? -1 : 0;
@@ -317,7 +377,12 @@ static int place_files(struct stekc_table *table, int keys_file, int counts_file
         return 0;
     if (writes)
         stekc_writer_of(table)->counts_file = counts_file;
-    protect(table, stekc_keys_size(), 0, &keys_refused);
+    if (writes || stekc_leaves_room(stekc_keys_size())) {
+        protect(table, stekc_keys_size(), 0, &keys_refused);
+    } else { /* the writer has them locked */
+        keep_from_dumps(table, stekc_keys_size(), &keys_refused);
+        keys_refused |= STEK_NOT_LOCKED;
+    }
     if (is_secret(keys_file))
         keys_refused &= ~(unsigned)STEK_NOT_LOCKED;
     *refused |= keys_refused;

@@ -13,9 +13,9 @@
 enum { BUDGET = 8 };
 
 /* Recent hellos. A word is which hello (56 bits), then DECRYPTED or not, then how much is
-   spent. */
-enum { RECENT = 1024, DECRYPTED = 0x80, SPENT = 0x0f };
-static _Atomic uint64_t recent[RECENT];
+   spent. A hello can be in one place, in any of the words there. */
+enum { PLACES = 256, TOGETHER = 4, DECRYPTED = 0x80, SPENT = 0x0f };
+static _Atomic uint64_t recent[PLACES][TOGETHER];
 
 /* The hello that this thread met last, and where its last ticket was. */
 static _Thread_local struct {
@@ -43,22 +43,38 @@ static uint64_t tag_of(const SSL *ssl, uintptr_t hello)
     return (mixed ^ mixed >> 32) << 8;
 }
 
-static _Atomic uint64_t *place_of(uint64_t tag)
+static uint64_t get(const _Atomic uint64_t *word)
 {
-    return &recent[tag >> 54];
+    return atomic_load_explicit(word, memory_order_relaxed);
 }
-_Static_assert(RECENT == 1 << (64 - 54), "a place for each number that is left");
+
+/* word_of is where the hello is noted, or else where it can be. */
+static _Atomic uint64_t *word_of(uint64_t tag)
+{
+    _Atomic uint64_t *place = recent[(tag >> 8) % PLACES], *other = &place[tag >> 62];
+
+    for (size_t i = 0; i < TOGETHER; i++) {
+        uint64_t word = get(&place[i]);
+
+        if ((word & ~UINT64_C(0xff)) == tag)
+            return &place[i];
+        if (word == 0)
+            other = &place[i];
+    }
+    return other;
+}
+_Static_assert(TOGETHER == 1 << (64 - 62), "the uppermost bits choose one of these");
 
 static uint64_t recall(uint64_t tag)
 {
-    uint64_t word = atomic_load_explicit(place_of(tag), memory_order_relaxed);
+    uint64_t word = get(word_of(tag));
 
     return (word & ~UINT64_C(0xff)) == tag ? word : tag;
 }
 
 static void note(uint64_t word)
 {
-    atomic_store_explicit(place_of(word), word, memory_order_relaxed);
+    atomic_store_explicit(word_of(word & ~UINT64_C(0xff)), word, memory_order_relaxed);
 }
 
 /* may_be_second tells that the server may have sent something, as a HelloRetryRequest. In
@@ -76,13 +92,13 @@ int stekc_hello_may_cost(const SSL *ssl, const unsigned char *name)
     BIO *input = ossl.SSL_get_rbio(ssl);
     uint64_t read = input != NULL ? ossl.BIO_number_read(input) : 0;
     uintptr_t hello = stekc_hello(ssl), at = (uintptr_t)name;
-    uint64_t tag = tag_of(ssl, hello), word = recall(tag);
+    uint64_t tag = tag_of(ssl, hello);
 
     /* Names of one hello lie one behind the other. One that does not is of another hello,
        should its random be sent again, to an SSL at the same address. */
     if (last.ssl != ssl || last.hello != hello || last.input != input || read < last.read ||
         (read == last.read && at <= last.name))
-        last.spent = may_be_second(ssl, input, read) ? (unsigned)(word & SPENT) : 0;
+        last.spent = may_be_second(ssl, input, read) ? (unsigned)(recall(tag) & SPENT) : 0;
     last.ssl = ssl;
     last.hello = hello;
     last.input = input;
@@ -90,8 +106,7 @@ int stekc_hello_may_cost(const SSL *ssl, const unsigned char *name)
     last.name = at;
     if (last.spent >= BUDGET)
         return 0;
-    last.spent++;
-    note(tag | (word & DECRYPTED) | last.spent);
+    note(tag | ++last.spent);
     return 1;
 }
 

@@ -41,7 +41,7 @@ static const struct stekc_scope no_scope;
 /* ---- what server names have led to ---- */
 
 /* Entries that lie together are those of one place: a name may be in any of them. */
-enum { PLACES = 256, TOGETHER = 4 };
+enum { PLACES = 4096, TOGETHER = 8 };
 
 /* How often a name may lead to another scope than before, and end a connection by that,
    until it is never resumed again. */
@@ -491,14 +491,16 @@ int stekc_scope_assumed(const struct stekc_ticket *ticket)
 
     if (!atomic_load_explicit(&may_switch, memory_order_relaxed))
         return 1; /* what was offered is what will be */
-    assumed.ssl = ticket->ssl;
-    assumed.hello = stekc_hello(ticket->ssl);
-    assumed.scope = number_of(ticket->scope);
+    if (atomic_load_explicit(&is_watched, memory_order_relaxed)) {
+        assumed.ssl = ticket->ssl;
+        assumed.hello = stekc_hello(ticket->ssl);
+        assumed.scope = number_of(ticket->scope);
+    }
     if (shared == NULL || get(&shared->verified) == 0)
         return 1;
     noted = noted_on(ticket->ssl);
     noted.hello |= ASSUMED;
-    noted.scope = assumed.scope;
+    noted.scope = number_of(ticket->scope);
     return note(ticket->ssl, noted);
 }
 

@@ -3,10 +3,15 @@
 package ctest
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,18 +28,56 @@ var cFiles = func() (names []string) {
 
 var strict = []string{"-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g"}
 
-// build compiles src/NAME.c with the files of the root package and returns the
+// build compiles src/NAME.c with files of the root package and returns the
 // program's path.
 func build(t *testing.T, name string, root []string, flags ...string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), name)
-	args := append(append(strict, flags...), "-o", program, filepath.Join("src", name+".c"))
+	args := append(append(slices.Clone(strict), flags...), "-o", program, filepath.Join("src", name+".c"))
 	for _, file := range root {
-		args = append(args, filepath.Join("..", file))
+		args = append(args, object(t, file, flags))
 	}
 	args = append(args, "-lssl", "-lcrypto", "-ldl", "-lpthread")
 	output(t, "gcc", args...)
 	return program
+}
+
+var (
+	scratch string
+	objects sync.Map // those that are compiled, by file and flags
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	if scratch, err = os.MkdirTemp("", "stek-ctest-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(scratch)
+	os.Exit(code)
+}
+
+// object is a file of the root package, compiled with flags, once for all tests: the
+// sanitizers take long for attach.c.
+func object(t *testing.T, file string, flags []string) string {
+	t.Helper()
+	compile, _ := objects.LoadOrStore(file+strings.Join(flags, " "), sync.OnceValues(func() (string, error) {
+		folder, err := os.MkdirTemp(scratch, "")
+		if err != nil {
+			return "", err
+		}
+		path := filepath.Join(folder, file+".o")
+		args := append(append(slices.Clone(strict), flags...), "-c", "-o", path, filepath.Join("..", file))
+		out, err := exec.Command("gcc", args...).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("gcc %v: %w\n%s", args, err, out)
+		}
+		return path, err
+	}))
+	path, err := compile.(func() (string, error))()
+	require.NoError(t, err)
+	return path
 }
 
 func output(t *testing.T, command string, args ...string) string {

@@ -17,6 +17,7 @@ type Run struct {
 	Store        string // empty: the default
 	ForceTickets bool
 	NameGroup    string
+	ClientAuth   string
 }
 
 func (r Run) command(t *testing.T, server []string) Command {
@@ -29,6 +30,9 @@ func (r Run) command(t *testing.T, server []string) Command {
 	}
 	if r.NameGroup != "" {
 		args = append(args, "--name-group", r.NameGroup)
+	}
+	if r.ClientAuth != "" {
+		args = append(args, "--client-auth", r.ClientAuth)
 	}
 	return Command{Args: append(append(args, "--"), server...)}
 }
@@ -69,6 +73,7 @@ type Agent struct {
 	Table        string
 	ForceTickets bool                // for the servers started from now on
 	As           *syscall.Credential // user of those servers; nil: as the tests
+	label        string              // where clients are verified
 	args         []string
 }
 
@@ -102,6 +107,12 @@ func (a *Agent) Restart(t *testing.T) {
 	a.start(t)
 }
 
+// Labelled gives a label to the servers that are started from now on.
+func (a *Agent) Labelled(label string) *Agent {
+	a.label = label
+	return a
+}
+
 // Stek asks the agent.
 func (a *Agent) Stek() *Stek { return &Stek{func() int { return a.PID() }} }
 
@@ -109,6 +120,9 @@ func (a *Agent) command(t *testing.T, server []string) Command {
 	env := []string{"LD_PRELOAD=" + built(t).preload, "STEK_TABLE=" + a.Table}
 	if a.ForceTickets {
 		env = append(env, "STEK_FORCE_TICKETS=1")
+	}
+	if a.label != "" {
+		env = append(env, "STEK_CLIENT_AUTH="+a.label)
 	}
 	return Command{Args: server, Env: env, As: a.As}
 }

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "agent.h"
 #include "receive.h"
+#include "say.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,7 +126,7 @@ static int place_descriptors(struct plan *plan)
     if (null >= 0) {
         dup2(null, 0);
         dup2(null, 1);
-        if (fcntl(2, F_GETFD) < 0)
+        if (!say_is_heard())
             dup2(null, 2);
     }
     close_others();
@@ -232,7 +233,7 @@ static int adopts_orphans(void)
 }
 
 int agent_start(const struct settings *settings, int keys_file, int counts_file, char *name,
-                char *text, size_t size)
+                int *pulse, char *text, size_t size)
 {
     int lifeline[2], ready[2], started;
     struct plan plan = {.program = settings->agent};
@@ -252,6 +253,7 @@ int agent_start(const struct settings *settings, int keys_file, int counts_file,
         close(lifeline[1]);
         return 0;
     }
+    fcntl(ready[0], F_SETFL, O_NONBLOCK); /* who asks for the pulse does not wait */
     make_arguments(&plan);
     plan.environment = agent_environment(settings);
     plan.fd[FD_KEYS] = keys_file;
@@ -263,8 +265,11 @@ int agent_start(const struct settings *settings, int keys_file, int counts_file,
     close(lifeline[0]);
     close(ready[1]);
     started = started && wait_for_keys(ready[0], settings->agent, name, text, size);
+    if (started) {
+        *pulse = ready[0]; /* it and the lifeline stay open to the end of this process */
+        return 1;
+    }
     close(ready[0]);
-    if (!started)
-        close(lifeline[1]); /* else it stays open to the end of this process */
-    return started;
+    close(lifeline[1]);
+    return 0;
 }

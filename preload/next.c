@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "next.h"
+#include "../loaded.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -123,10 +124,10 @@ static int holds(struct dl_phdr_info *info, size_t size, void *argument)
 static int describe(const struct object *object, struct next *next)
 {
     /* The handle stays open: the functions are used from now on. */
-    void *handle = dlopen(object->name, RTLD_LAZY | RTLD_NOLOAD);
+    void *handle = stekc_open_loaded(object->name);
 
     if (handle == NULL)
-        handle = dlopen(NULL, RTLD_LAZY);
+        handle = stekc_open_loaded(NULL);
     fill(next, handle);
     if (next->SSL_new == NULL)
         return 0;
@@ -194,7 +195,7 @@ static void add_loaded(void)
 
     dl_iterate_phdr(note_libssl, &names);
     for (int i = 0; i < names.count; i++) {
-        void *handle = dlopen(names.name[i], RTLD_LAZY | RTLD_NOLOAD);
+        void *handle = stekc_open_loaded(names.name[i]);
 
         if (handle == NULL)
             continue;

@@ -40,12 +40,13 @@ struct mark {
 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
+static int wanted; /* constant once started */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
 static struct stekc_store *_Atomic store; /* of the newest context */
 static int given_up;                      /* the line was said */
-static int mark_index = -1;
-static const struct next *ours; /* the libssl that is served */
+static atomic_int mark_index = -1;     /* read without the lock, as is what follows */
+static const struct next *_Atomic ours; /* the libssl that is served */
 
 static void take_lock(void)
 {
@@ -60,8 +61,10 @@ static void give_lock(void)
 static void start(void)
 {
     source_start();
-    if (!source_is_asked())
+    wanted = source_is_asked();
+    if (!wanted)
         return;
+    stekc_trust_contexts();
     stekc_survive_fork(); /* its lock is taken inside this one */
     stekc_scope_watch(0);
     pthread_atfork(take_lock, give_lock, give_lock);
@@ -76,7 +79,7 @@ __attribute__((constructor)) static void constructor(void)
 static int is_wanted(void)
 {
     pthread_once(&started, start);
-    return source_is_asked();
+    return wanted;
 }
 
 /* give_up says once why the server goes without stek. */
@@ -162,6 +165,18 @@ static int put_mark(const struct next *next, struct ssl_ctx_st *ctx, const struc
     return 1;
 }
 
+/* say_what_is_forced does so at the first context, while the process may still make all
+   system calls. */
+static void say_what_is_forced(void)
+{
+    static int said;
+
+    if (!source_settings.force_tickets || said)
+        return;
+    said = 1;
+    source_say("session tickets are on, also where this server's configuration has them off");
+}
+
 /* serve attaches the table to a new context, or says why not. */
 static void serve(const struct next *next, struct ssl_ctx_st *ctx, const struct origin *origin)
 {
@@ -184,6 +199,7 @@ static void serve(const struct next *next, struct ssl_ctx_st *ctx, const struct 
         return;
     }
     stekc_table_count(stekc_store_table(store), STEK_COUNT_CONTEXTS, NULL);
+    say_what_is_forced();
 }
 
 /* made is called with every context that libssl has made. */
@@ -216,8 +232,7 @@ static uint64_t count(enum stek_counter counter)
 static void switch_on(const struct next *next, struct ssl_ctx_st *ctx)
 {
     next->SSL_CTX_clear_options(ctx, OP_NO_TICKET);
-    if (count(STEK_COUNT_FORCED) == 0)
-        source_say("this server's configuration has session tickets off: they are forced on");
+    count(STEK_COUNT_FORCED);
 }
 
 /* look_at sets our callback again, should the server have set one past us, and counts
@@ -227,7 +242,6 @@ static void look_at(const struct next *next, struct ssl_ctx_st *ctx)
 {
     struct stekc_report report;
 
-    source_keep();
     if (stekc_insist(ctx, &report) != STEKC_OK)
         source_say(report.detail);
     if (stekc_inspect(ctx, 0, &report) != STEKC_OK)

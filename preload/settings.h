@@ -8,9 +8,9 @@
  * The settings, copied when the library is loaded: servers overwrite their
  * environment. A text that is not set is empty.
  *
- *     STEK_TABLE          the key table: a path, or fd:KEYS,COUNTS@NAME for
- *                         two inherited files, which are also to be had from
- *                         the socket NAME
+ *     STEK_TABLE          the key table: a path, or fd:KEYS,COUNTS@NAME:SECRET
+ *                         for two inherited files, which are also to be had
+ *                         from the socket NAME by who has the secret
  *     STEK_STORE          a store URI: start an agent for it, if there is no
  *                         STEK_TABLE
  *     STEK_AGENT          the program to start as an agent: stek

@@ -6,11 +6,14 @@
 #include "source.h"
 #include "agent.h"
 #include "guard.h"
+#include "path.h"
 #include "receive.h"
+#include "say.h"
 #include "../table.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +33,10 @@ struct settings source_settings;
 static struct stekc_store *store;           /* NULL until there is a table */
 static int truncatable;                     /* the table's file has a name */
 static struct file inherited[2];            /* the keys and the counts, until this process serves */
-static char socket_name[SOCKET_NAME_SIZE];  /* who has them too, or empty */
-static char agent_name[SOCKET_NAME_SIZE];   /* the agent that was started, or empty */
+static char socket_name[SOCKET_NAME_SIZE];  /* who has them too and the secret, or empty */
+static struct file pulse;                   /* of the agent of this server */
+static int begun;                           /* a context serves */
+static int has_agent;                       /* there is one, and a pulse unless it was closed */
 
 void source_say(const char *text)
 {
@@ -43,8 +48,7 @@ void source_say(const char *text)
         if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
             line[i] = '?'; /* what a terminal obeys */
     line[length] = '\n';
-    if (write(STDERR_FILENO, line, length + 1) < 0)
-        return; /* nobody listens */
+    say(line, length + 1);
 }
 
 static void fault(const char *what, enum stekc_opened result, int cause)
@@ -79,30 +83,24 @@ static int open_table(const char *what, int keys, int counts)
     return 1;
 }
 
-/* folder_of writes what stat(2) says of the folder of path. */
-static int folder_of(const char *path, struct stat *status)
+/* is_private tells that file is one of its own, at which others cannot look. */
+static int is_private(const struct stat *status)
 {
-    char folder[sizeof settings.table];
-    const char *slash = strrchr(path, '/');
-
-    snprintf(folder, sizeof folder, "%.*s", slash > path ? (int)(slash - path) : 1, path);
-    return stat(folder, status) == 0;
+    return S_ISREG(status->st_mode) && status->st_nlink == 1 && !(status->st_mode & S_IRWXO);
 }
 
-/* is_trusted tells that nobody can have planted the file: who makes the table has
-   the keys of this server. In a folder that only its owner writes to, that is who
-   chose the owner of the file. */
-static int is_trusted(int file, const char *path)
+/* is_trusted tells that nobody can have planted the file, which was opened at path: who
+   makes the table has the keys of this server. If not, *why says so. */
+static int is_trusted(int file, const char *path, const char **why)
 {
-    struct stat status, folder;
+    struct stat opened, found;
 
-    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_nlink != 1 ||
-        status.st_mode & S_IRWXO)
+    *why = "it is not a file of its own, or others can read or write it";
+    if (fstat(file, &opened) != 0 || !is_private(&opened))
         return 0;
-    if (status.st_uid == 0 || status.st_uid == geteuid())
-        return 1;
-    return folder_of(path, &folder) && !(folder.st_mode & (S_IWGRP | S_IWOTH)) &&
-           (folder.st_uid == 0 || folder.st_uid == geteuid() || folder.st_uid == status.st_uid);
+    *why = "others than root and this user may have put it there";
+    return path_is_closed(path, &found) && found.st_dev == opened.st_dev &&
+           found.st_ino == opened.st_ino;
 }
 
 /* open_path maps the table of a running agent. Its counts lie beside the keys;
@@ -111,22 +109,21 @@ static void open_path(const char *path)
 {
     char counts_path[sizeof settings.table + sizeof ".counts"];
     int keys = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const char *why;
     int counts;
 
     if (keys < 0) {
         fault(path, STEKC_OPEN_FAILED, errno);
         return;
     }
-    if (!is_trusted(keys, path)) {
-        snprintf(settings.fault, sizeof settings.fault,
-                 "key table %.100s: others than root, this user and the folder's owner may have made it",
-                 path);
+    if (!is_trusted(keys, path, &why)) {
+        snprintf(settings.fault, sizeof settings.fault, "key table %.100s: %s", path, why);
         close(keys);
         return;
     }
     snprintf(counts_path, sizeof counts_path, "%s.counts", path);
     counts = open(counts_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (counts >= 0 && !is_trusted(counts, counts_path)) {
+    if (counts >= 0 && !is_trusted(counts, counts_path, &why)) {
         close(counts);
         counts = -1;
     }
@@ -147,12 +144,19 @@ static struct file file_of(int number)
     return file;
 }
 
-/* let_go closes an inherited file, if its number is still its own. */
-static void let_go(struct file *file)
+/* is_open tells that the number of a file is still its own. */
+static int is_open(const struct file *file)
 {
     struct file now = file_of(file->number);
 
-    if (file->number > STDERR_FILENO && now.device == file->device && now.inode == file->inode)
+    return file->number > STDERR_FILENO && now.number == file->number &&
+           now.device == file->device && now.inode == file->inode;
+}
+
+/* let_go closes an inherited file. */
+static void let_go(struct file *file)
+{
+    if (is_open(file))
         close(file->number);
     file->number = -1;
 }
@@ -163,8 +167,9 @@ static int are_ours(int keys, int counts)
 {
     const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     struct stat status;
+    int found = fcntl(counts, F_GET_SEALS); /* a system may add its own */
 
-    return keys > STDERR_FILENO && fcntl(counts, F_GET_SEALS) == seals &&
+    return keys > STDERR_FILENO && found >= 0 && (found & seals) == seals &&
            fstat(counts, &status) == 0 && status.st_size == (off_t)stekc_counts_size();
 }
 
@@ -173,13 +178,21 @@ static int are_ours(int keys, int counts)
    since, unless by a server. */
 static void map_table(void)
 {
+    char *at = strchr(settings.table, '@');
     int keys, counts;
 
     if (settings.table[0] == '/') {
         open_path(settings.table);
-    } else if (sscanf(settings.table, "fd:%d,%d@%16[0-9a-f]", &keys, &counts, socket_name) < 2) {
+        return;
+    }
+    if (at != NULL) { /* the rest is for no line of text */
+        snprintf(socket_name, sizeof socket_name, "%s", at + 1);
+        *at = '\0';
+    }
+    if (sscanf(settings.table, "fd:%d,%d", &keys, &counts) < 2) {
         snprintf(settings.fault, sizeof settings.fault,
                  "STEK_TABLE is \"%.100s\", which is no absolute path", settings.table);
+        socket_name[0] = '\0';
     } else if (!are_ours(keys, counts)) {
         fault(settings.table, STEKC_OPEN_FAILED, EBADF);
     } else if (open_table(settings.table, keys, counts)) {
@@ -188,22 +201,31 @@ static void map_table(void)
     }
 }
 
+/* accept_agent takes the pipes of an agent of this server. */
+static void accept_agent(int pulse_file)
+{
+    has_agent = 1;
+    let_go(&pulse);
+    pulse = file_of(pulse_file);
+}
+
 /* ask is for a server that another one executed, or that executed itself again:
    not for every program that has its environment. */
 static void ask(void)
 {
-    int keys, counts, lifeline;
+    struct received got;
 
-    if (receive_files(socket_name, &keys, &counts, &lifeline)) {
-        if (open_table(settings.table, keys, counts)) {
+    if (receive_files(socket_name, &got)) {
+        if (open_table(settings.table, got.keys, got.counts)) {
             settings.fault[0] = '\0';
-            if (lifeline >= 0) /* it stays open */
-                strcpy(agent_name, socket_name);
-        } else if (lifeline >= 0) {
-            close(lifeline);
+            if (got.lifeline >= 0) /* it stays open */
+                accept_agent(got.pulse);
+        } else if (got.lifeline >= 0) {
+            close(got.lifeline);
+            close(got.pulse);
         }
-        close(keys);
-        close(counts);
+        close(got.keys);
+        close(got.counts);
     } else {
         fault(settings.table, STEKC_OPEN_FAILED, errno);
     }
@@ -221,11 +243,22 @@ int source_is_asked(void)
     return settings.table[0] != '\0' || settings.store[0] != '\0' || settings.fault[0] != '\0';
 }
 
+/* keep_reading makes reading the table safe. A server may set a handler of its own
+   after its first context. Most that do fork afterwards. */
+static void keep_reading(void)
+{
+    if (begun && truncatable)
+        guard_keep(stekc_store_table(store));
+}
+
 void source_start(void)
 {
     settings_read(&settings);
+    say_start();
     if (settings.table[0] != '\0' && settings.fault[0] == '\0')
         map_table();
+    if (truncatable)
+        pthread_atfork(keep_reading, NULL, NULL);
 }
 
 /* is_alone tells that this process has one thread: proc(5) has a folder for each. */
@@ -236,20 +269,33 @@ static int is_alone(void)
     return stat("/proc/self/task", &status) == 0 && status.st_nlink == 3;
 }
 
+/* agent_has_ended asks the pipe whose other end the agent holds, with the calls that
+   OpenSSL makes for a file of certificates. If the server has closed the pipe, the table
+   tells, once its keys have ended. */
+static int agent_has_ended(void)
+{
+    struct stekc_table *table = stekc_store_table(store);
+    char byte;
+
+    if (is_open(&pulse))
+        return read(pulse.number, &byte, 1) == 0;
+    return !stekc_table_encrypts(table, stekc_table_now(table));
+}
+
 /* needs_agent tells that there is none, or that it has died: its table goes on to
    the end of its keys, and contexts from here on have another. */
 static int needs_agent(void)
 {
     if (settings.table[0] != '\0' || settings.fault[0] != '\0')
         return 0;
-    return store == NULL || (agent_name[0] != '\0' && !receive_is_there(agent_name));
+    return store == NULL || (has_agent && agent_has_ended());
 }
 
 /* start_agent makes a table and an agent that writes to it. */
 static void start_agent(void)
 {
-    char table[64 + SOCKET_NAME_SIZE];
-    int keys, counts;
+    char name[SOCKET_NAME_SIZE], table[64 + SOCKET_NAME_SIZE];
+    int keys, counts, pulse_file;
 
     if (settings.agent[0] == '\0') {
         snprintf(settings.fault, sizeof settings.fault,
@@ -262,11 +308,14 @@ static void start_agent(void)
     }
     fcntl(keys, F_SETFD, FD_CLOEXEC);
     fcntl(counts, F_SETFD, FD_CLOEXEC);
-    if (agent_start(&settings, keys, counts, agent_name, settings.fault, sizeof settings.fault) &&
-        open_table("in memory", keys, counts) && is_alone()) {
-        /* For a server that executes itself again. */
-        snprintf(table, sizeof table, "fd:-1,-1@%s", agent_name);
-        setenv("STEK_TABLE", table, 1);
+    if (agent_start(&settings, keys, counts, name, &pulse_file, settings.fault,
+                    sizeof settings.fault) &&
+        open_table("in memory", keys, counts)) {
+        accept_agent(pulse_file);
+        if (is_alone()) { /* for a server that executes itself again */
+            snprintf(table, sizeof table, "fd:-1,-1@%s", name);
+            setenv("STEK_TABLE", table, 1);
+        }
     }
     close(keys);
     close(counts);
@@ -276,24 +325,23 @@ static void start_agent(void)
     }
 }
 
+/* begin is for the first context. What a server executes, such as a CGI program, shall
+   not have the files. If it executes itself again it asks. */
+static void begin(void)
+{
+    begun = 1;
+    let_go(&inherited[0]);
+    let_go(&inherited[1]);
+    keep_reading();
+}
+
 struct stekc_store *source_store(void)
 {
     if (store == NULL && socket_name[0] != '\0')
         ask();
     if (needs_agent())
         start_agent();
-    if (store == NULL)
-        return NULL;
-    /* What a server executes, such as a CGI program, shall not have them. If it
-       executes itself again it asks. */
-    let_go(&inherited[0]);
-    let_go(&inherited[1]);
-    source_keep();
+    if (store != NULL && !begun)
+        begin();
     return store;
-}
-
-void source_keep(void)
-{
-    if (truncatable)
-        guard_keep(stekc_store_table(store));
 }

@@ -25,12 +25,12 @@ int source_is_asked(void);
  * agent. It closes the files that were inherited. NULL if there is no table:
  * source_settings.fault says why. The caller serialises calls, and makes none
  * from a signal handler.
+ *
+ * From the second call on it makes no system call that OpenSSL does not make for a
+ * context: a server may allow itself few once it has started (seccomp(2)). An agent
+ * that has ended is the exception, since there is another to start.
  */
 struct stekc_store *source_store(void);
-
-/* source_keep makes reading the table safe again, if the server has set a handler
-   since. After source_store has returned a store. Any thread. */
-void source_keep(void);
 
 /* source_say writes one line to the server's standard error. Any thread. */
 void source_say(const char *text);

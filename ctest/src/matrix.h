@@ -51,6 +51,7 @@ enum keys { ALONE, STEK };
 static void take_keys(SSL_CTX *ctx, enum policy policy);
 
 static enum keys matrix_keys;
+static unsigned matrix_ways = (1u << WAYS) - 1; /* those that are tried, as bits */
 static int matrix_version;
 /* Where a servername callback may be, a name is resumed after somebody has made a full
    handshake by it. If nobody watches the callbacks, and one leads elsewhere, that somebody
@@ -418,7 +419,7 @@ static inline int check_matrix(enum keys keys, unsigned policies)
             for (int from = 0; from < POLICIES; from++)
                 for (int to = 0; to < POLICIES; to++)
                     for (int who = 0; who < CLIENTS; who++) {
-                        if (!(policies >> from & 1) || !(policies >> to & 1) ||
+                        if (!(matrix_ways >> way & 1) || !(policies >> from & 1) || !(policies >> to & 1) ||
                             !admits((enum policy)from, (enum client)who) ||
                             (!is_moved((enum way)way) && from != to))
                             continue;

@@ -19,6 +19,7 @@ type Table struct {
 	Shared *stek.SharedTable
 	path   string // empty for a table in memory
 	store  string
+	guard  *guard // of the file, or nil
 }
 
 // Open starts a keystore of source on shared, and takes both over, also on an
@@ -33,6 +34,22 @@ func Open(source backend.Source, store, path string, shared *stek.SharedTable, l
 		err = fmt.Errorf("table %s: %w", path, err)
 	}
 	return nil, err
+}
+
+// OpenAt is Open on the table at a path, which it makes if there is none.
+func OpenAt(source backend.Source, store, path string, access Access, logger *slog.Logger) (*Table, error) {
+	shared, guard, err := openFile(path, access)
+	if err != nil {
+		_ = source.Close()
+		return nil, fmt.Errorf("table %s: %w", path, err)
+	}
+	t, err := Open(source, store, path, shared, logger)
+	if err != nil {
+		_ = guard.Close()
+		return nil, err
+	}
+	t.guard = guard
+	return t, nil
 }
 
 // Err is why keys are not refreshed, or do not reach servers that start now.
@@ -63,5 +80,9 @@ func (t *Table) Name() string {
 // Close ends the keystore. Servers go on with the keys that are in the table, to
 // the end of their windows.
 func (t *Table) Close() error {
-	return errors.Join(t.Keystore.Close(), t.Shared.Close())
+	err := errors.Join(t.Keystore.Close(), t.Shared.Close())
+	if t.guard != nil {
+		err = errors.Join(err, t.guard.Close())
+	}
+	return err
 }

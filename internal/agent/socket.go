@@ -9,7 +9,10 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,12 +90,26 @@ func (l peerListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, uid, err := peer(conn); err == nil && (uid == 0 || uid == os.Geteuid()) {
+		if _, uid, err := peer(conn); err == nil && (uid == 0 || uid == os.Geteuid()) && uid != unmapped() {
 			return conn, nil
 		}
 		_ = conn.Close()
 	}
 }
+
+// unmapped is the number that every user has who is none of this user namespace, also
+// if one in it has the same; -1 where there are no such users.
+var unmapped = sync.OnceValue(func() int {
+	users, err := os.ReadFile("/proc/self/uid_map")
+	if err == nil && slices.Equal(strings.Fields(string(users)), []string{"0", "0", "4294967295"}) {
+		return -1
+	}
+	number, err := os.ReadFile("/proc/sys/kernel/overflowuid")
+	if uid, bad := strconv.Atoi(strings.TrimSpace(string(number))); err == nil && bad == nil {
+		return uid
+	}
+	return 65534
+})
 
 // Printable is lines of text without what a terminal obeys.
 func Printable(text string) string {

@@ -15,8 +15,12 @@ import (
 	"github.com/go-stek/stek"
 )
 
-// CountsSuffix is what the path of a table's counts has after that of its keys.
-const CountsSuffix = ".counts"
+// CountsSuffix is what the path of a table's counts has after that of its keys, and
+// lockSuffix what that of its lock has.
+const (
+	CountsSuffix = ".counts"
+	lockSuffix   = ".lock"
+)
 
 // Access says who may use the files of a table.
 type Access struct {
@@ -31,35 +35,33 @@ var ErrUsage = errors.New("usage")
 // DefaultMode lets the owner write the keys, and the group read them.
 const DefaultMode os.FileMode = 0o640
 
-// OpenFile opens the table at path, or makes it: two files on a file system in
+// openFile opens the table at path, or makes it: two files on a file system in
 // memory (tmpfs), rewritten in place and never replaced, since a server may have
 // mapped them from outside a chroot that it is now in. The group that may read
-// the keys may write the counts. Another agent at the same path is an error.
-func OpenFile(path string, access Access) (*stek.SharedTable, error) {
-	shared, err := openFile(path, access)
-	if err != nil {
-		return nil, fmt.Errorf("table %s: %w", path, err)
-	}
-	return shared, nil
-}
-
-func openFile(path string, access Access) (*stek.SharedTable, error) {
+// the keys may write the counts. Another agent at the same path is an error. The guard
+// is closed after the table.
+func openFile(path string, access Access) (*stek.SharedTable, *guard, error) {
 	uid, gid, err := access.check(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	lock, err := lockFor(path, uid)
+	if err != nil {
+		return nil, nil, err
+	}
+	shared, err := openLocked(path, uid, gid, access.Mode)
+	if err != nil {
+		_ = lock.Close()
+		return nil, nil, err
+	}
+	_, counts := shared.Files()
+	return shared, &guard{lock, watchSize(counts)}, nil
+}
+
+func openLocked(path string, uid, gid int, mode os.FileMode) (*stek.SharedTable, error) {
 	keys, err := openInMemory(path, uid)
 	if err != nil {
 		return nil, err
-	}
-	// A lock that only those have who may write: readers cannot keep an agent out.
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(keys.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
-		_ = keys.Close()
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-			return nil, errors.New("another agent writes to it")
-		}
-		return nil, fmt.Errorf("lock it: %w", err)
 	}
 	counts, err := openInMemory(path+CountsSuffix, uid)
 	if err != nil {
@@ -70,14 +72,47 @@ func openFile(path string, access Access) (*stek.SharedTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = give(keys, uid, gid, access.Mode); err == nil {
-		err = give(counts, uid, gid, access.Mode|access.Mode&0o040>>1)
+	if err = give(keys, uid, gid, mode); err == nil {
+		err = give(counts, uid, gid, mode|mode&0o040>>1)
 	}
 	if err != nil {
 		_ = shared.Close()
 		return nil, err
 	}
 	return shared, nil
+}
+
+// A guard keeps other agents from the files of a table, and their size what it is.
+type guard struct {
+	lock *os.File
+	size *os.File // nil where the kernel watches no more files
+}
+
+func (g *guard) Close() error {
+	if g.size != nil {
+		_ = g.size.Close()
+	}
+	return g.lock.Close()
+}
+
+// lockFor locks the table at path against other agents. The lock is a file that nobody
+// else can open: who can read a file can lock it against a writer.
+func lockFor(path string, owner int) (*os.File, error) {
+	file, err := openInMemory(path+lockSuffix, owner)
+	if err != nil {
+		return nil, err
+	}
+	if err = give(file, owner, -1, 0o600); err == nil {
+		err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	}
+	if err == nil {
+		return file, nil
+	}
+	_ = file.Close()
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return nil, errors.New("another agent writes to it")
+	}
+	return nil, fmt.Errorf("lock it: %w", err)
 }
 
 // check looks at what was asked for, and returns the numbers of owner and group,
@@ -91,6 +126,8 @@ func (a *Access) check(path string) (uid, gid int, err error) {
 		return 0, 0, fmt.Errorf("%w: it must be an absolute path, since servers open it from another folder", ErrUsage)
 	case strings.HasSuffix(path, CountsSuffix):
 		return 0, 0, fmt.Errorf("%w: %s is the end of the names of files with counts", ErrUsage, CountsSuffix)
+	case strings.HasSuffix(path, lockSuffix):
+		return 0, 0, fmt.Errorf("%w: %s is the end of the names of locks", ErrUsage, lockSuffix)
 	case a.Mode&^DefaultMode != 0:
 		return 0, 0, fmt.Errorf("%w: mode %04o lets others at the keys, it is at most %04o", ErrUsage, a.Mode, DefaultMode)
 	case a.Mode&0o600 != 0o600:
@@ -180,7 +217,7 @@ func checkInMemory(fd int) error {
 		return fmt.Errorf("look at its file system: %w", err)
 	}
 	if system.Type != unix.TMPFS_MAGIC && system.Type != unix.RAMFS_MAGIC && system.Type != unix.SECRETMEM_MAGIC {
-		return errors.New("it is on a disk, where keys must not be: use a tmpfs, such as /run or /dev/shm")
+		return errors.New("it is on a disk, where keys must not be: use a folder of its own on a tmpfs, such as /run/stek")
 	}
 	return nil
 }
@@ -198,11 +235,10 @@ func checkFolder(path string, owner int) error {
 	if err != nil {
 		return err
 	}
-	uid := int(info.Sys().(*syscall.Stat_t).Uid)
-	if !trusted(uid, owner) || (info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0) {
-		return fmt.Errorf("others may replace files in %s: it is to be root's or the table owner's, and writable by nobody else", path)
+	if !trusted(ownerOf(info), owner) || (isOpen(info) && info.Mode()&os.ModeSticky == 0) {
+		return replaceable(path)
 	}
-	return nil
+	return checkWay(path, owner)
 }
 
 func trusted(uid, owner int) bool { return uid == 0 || uid == os.Geteuid() || uid == owner }

@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/go-stek/stek"
 	"github.com/go-stek/stek/backend"
 	"github.com/go-stek/stek/internal/agent"
 	"github.com/go-stek/stek/internal/backends"
@@ -74,7 +73,7 @@ read every session of the servers on it.`,
 	flags.StringVar(&o.metrics, "metrics", fromEnvironment("STEK_METRICS", ""), "serve metrics for Prometheus on this address, such as 127.0.0.1:9464")
 	// How the library starts an agent for a server that has none.
 	flags.IntVar(&o.lifeline, "lifeline-fd", -1, "end when no server holds the other end of this pipe or maps the table")
-	flags.IntVar(&o.ready, "ready-fd", -1, "when there are keys, write to this pipe the name of the socket that hands the table over")
+	flags.IntVar(&o.ready, "ready-fd", -1, "when there are keys, write to this pipe the name of the socket that hands the table over, and keep the pipe open")
 	for _, hidden := range []string{"lifeline-fd", "ready-fd"} {
 		_ = flags.MarkHidden(hidden)
 	}
@@ -108,12 +107,14 @@ func (o *agentOptions) run(version string, logger *slog.Logger) error {
 	defer service.close()
 	ended := end(lifeline, tables[0])
 	if o.ready >= 0 {
-		handover, err := agent.HandOver(tables[0].Shared, lifeline)
+		ready := os.NewFile(uintptr(o.ready), "ready")
+		defer ready.Close()
+		handover, err := agent.HandOver(tables[0].Shared, &agent.Pipes{Lifeline: lifeline, Pulse: ready})
 		if err != nil {
 			return failed(err)
 		}
 		defer handover.Close()
-		if err := o.tellServer(handover.Name); err != nil {
+		if err := tellServer(ready, handover.Name); err != nil {
 			return failed(err)
 		}
 	}
@@ -146,19 +147,14 @@ func (o *agentOptions) open(logger *slog.Logger) (tables []*agent.Table, err err
 		return nil, err
 	}
 	for i, path := range o.tables {
-		var shared *stek.SharedTable
-		shared, path, err = openTable(path, agent.Access{
-			Owner: pick(o.owners, i),
-			Group: pick(o.groups, i),
-			Mode:  fs.FileMode(mode),
-		})
-		if err != nil {
-			break
-		}
 		var t *agent.Table
 		source := sources[0]
 		sources = sources[1:] // it is taken over
-		if t, err = agent.Open(source, scheme(pick(o.stores, i)), path, shared, logger); err != nil {
+		if t, err = openTable(source, scheme(pick(o.stores, i)), path, agent.Access{
+			Owner: pick(o.owners, i),
+			Group: pick(o.groups, i),
+			Mode:  fs.FileMode(mode),
+		}, logger); err != nil {
 			break
 		}
 		tables = append(tables, t)
@@ -211,15 +207,19 @@ func fromEnvironment(variable, other string) string {
 	return other
 }
 
-// openTable opens a path, or the two files of a table that were inherited.
-func openTable(path string, access agent.Access) (shared *stek.SharedTable, name string, err error) {
+// openTable opens a path, or the two files of a table that were inherited. It takes
+// source over, also on an error.
+func openTable(source backend.Source, store, path string, access agent.Access, logger *slog.Logger) (*agent.Table, error) {
 	var keys, counts int
-	if n, _ := fmt.Sscanf(path, "fd:%d,%d", &keys, &counts); n == 2 && path == fmt.Sprintf("fd:%d,%d", keys, counts) {
-		shared, err = agent.Inherited(keys, counts)
-		return shared, "", err
+	if n, _ := fmt.Sscanf(path, "fd:%d,%d", &keys, &counts); n != 2 || path != fmt.Sprintf("fd:%d,%d", keys, counts) {
+		return agent.OpenAt(source, store, path, access, logger)
 	}
-	shared, err = agent.OpenFile(path, access)
-	return shared, path, err
+	shared, err := agent.Inherited(keys, counts)
+	if err != nil {
+		_ = source.Close()
+		return nil, err
+	}
+	return agent.Open(source, store, "", shared, logger)
 }
 
 // end returns a channel that is closed when the agent is to end: at a signal, or
@@ -260,12 +260,10 @@ func await(lifeline *os.File, table *agent.Table) {
 	}
 }
 
-// tellServer tells the server that started this agent the name of its socket,
-// and so that there are keys.
-func (o *agentOptions) tellServer(socket string) error {
-	pipe := os.NewFile(uintptr(o.ready), "ready")
-	defer pipe.Close()
-	if _, err := io.WriteString(pipe, socket); err != nil {
+// tellServer tells the server that started this agent how to ask for the table, and so
+// that there are keys. The pipe stays open: the server sees by it that the agent lives.
+func tellServer(ready *os.File, socket string) error {
+	if _, err := io.WriteString(ready, socket); err != nil {
 		return fmt.Errorf("tell the server that there are keys: %w", err)
 	}
 	return nil

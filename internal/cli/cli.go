@@ -102,8 +102,11 @@ func scheme(uri string) string {
 }
 
 // ignoreBrokenPipe keeps a process that is to live long from dying because
-// nobody reads its standard error. Programs that it starts are not touched.
-func ignoreBrokenPipe() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+// nobody reads its standard error, or because that is a file at its limit of size.
+// Programs that it starts are not touched.
+func ignoreBrokenPipe() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
+}
 
 // newLogger writes lines of key=value to w. They hold no secret.
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {

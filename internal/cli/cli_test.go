@@ -31,7 +31,14 @@ const preload = "../../build/libstek-preload.so"
 
 const patience = 20 * time.Second
 
+// asks is a socket and what is said on it: the test program asks there for a table.
+const asks = "TEST_ASKS"
+
 func TestMain(m *testing.M) {
+	if where := os.Getenv(asks); where != "" {
+		askForTable(where)
+		return
+	}
 	if strings.Contains(strings.Join(os.Environ(), "\n"), beStek) {
 		os.Exit(Main("1.2.3", os.Args[1:]))
 	}
@@ -312,11 +319,106 @@ func TestServerGetsNoSecretAndItsOwnEnvironment(t *testing.T) {
 	library, err := filepath.Abs(preload)
 	require.NoError(t, err)
 	require.Contains(t, environ, "\nLD_PRELOAD="+library+":/usr/lib/x86_64-linux-gnu/libc.so.6\n")
-	require.Regexp(t, `\nSTEK_TABLE=fd:\d+,\d+@[0-9a-f]{16}\n`, environ)
+	require.Regexp(t, `\nSTEK_TABLE=fd:\d+,\d+@[0-9a-f]{16}:[0-9a-f]{32}\n`, environ)
 	require.Contains(t, environ, "\nSTEK_NAME_GROUP=one site\n")
 	require.Contains(t, environ, "\nSTEK_FORCE_TICKETS=1\n")
 	require.Contains(t, environ, "\nOTHER=kept\n")
 	require.NotContains(t, environ, "STEK_STORE")
+}
+
+// askForTable prints how many files it gets, and the answer.
+func askForTable(where string) {
+	name, says, _ := strings.Cut(where, ":")
+	conn, err := net.Dial("unix", "@stek-table/"+name)
+	if err == nil {
+		_, _ = io.WriteString(conn, says)
+		answer, rights := make([]byte, 100), make([]byte, 100)
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		n, size, _, _, err := conn.(*net.UnixConn).ReadMsgUnix(answer, rights)
+		if err != nil { // closed before it had read
+			n, size = 0, 0
+		}
+		messages, _ := syscall.ParseSocketControlMessage(rights[:size])
+		files := 0
+		for _, message := range messages {
+			numbers, _ := syscall.ParseUnixRights(&message)
+			files += len(numbers)
+		}
+		fmt.Printf("%d files, %q\n", files, answer[:n])
+	} else {
+		fmt.Println(err)
+	}
+}
+
+// programs is a folder with this program and the library that every user can run.
+func programs(t *testing.T) string {
+	t.Helper()
+	folder := tmpfs(t)
+	require.NoError(t, exec.Command("cp", os.Args[0], filepath.Join(folder, "stek")).Run())
+	require.NoError(t, exec.Command("cp", preload, folder).Run())
+	require.NoError(t, os.Chmod(folder, 0o755))
+	return folder
+}
+
+// A table is given to the user of its stek and to root, if they have the secret that is
+// in the environment of its servers. The number of a user is no proof: a container may
+// have a root of its own, and all users who are not mapped into a user namespace have
+// one number in it.
+func TestTableIsGivenToWhoHasTheSecretAlone(t *testing.T) {
+	const overflow, games, daemon = "65534", 5, 1
+	folder := programs(t)
+	run := []string{filepath.Join(folder, "stek"), "run", "--preload", filepath.Join(folder, "libstek-preload.so"),
+		"--", "sh", "-c", "echo table $STEK_TABLE; exec sleep 60"}
+	mapped := append([]string{"unshare", "--user", "--map-user=" + overflow, "--map-group=" + overflow}, run...)
+	for name, tt := range map[string]struct {
+		stek  []string
+		user  uint32 // of stek
+		asker uint32
+		says  func(question, answer string) string
+		given bool
+	}{
+		"a server of root":           {run, 0, 0, func(q, _ string) string { return q }, true},
+		"a server of a user":         {run, games, games, func(q, _ string) string { return q }, true},
+		"root has all":               {run, games, 0, func(q, _ string) string { return q }, true},
+		"root without the secret":    {run, 0, 0, func(q, a string) string { return a }, false},
+		"another user":               {run, games, daemon, func(q, _ string) string { return q }, false},
+		"a user who is not mapped":   {mapped, games, daemon, func(q, _ string) string { return q }, false},
+		"that one has no secret":     {mapped, games, daemon, func(_, a string) string { return a }, false},
+		"the user with their number": {mapped, games, games, func(q, _ string) string { return q }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), tt.stek[0], tt.stek[1:]...)
+			cmd.Env = append(os.Environ(), beStek)
+			cmd.Dir = "/"
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: tt.user, Gid: tt.user}, Setpgid: true}
+			out, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			defer func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); _ = cmd.Wait() }()
+			var keys, counts int
+			var socket string
+			_, err = fmt.Fscanf(out, "table fd:%d,%d@%s\n", &keys, &counts, &socket)
+			require.NoError(t, err)
+			name, secret, _ := strings.Cut(socket, ":")
+			require.Len(t, secret, 32)
+			names, err := os.ReadFile("/proc/net/unix")
+			require.NoError(t, err)
+			require.Contains(t, string(names), "@stek-table/"+name)
+			require.NotContains(t, string(names), secret[:16])
+
+			ask := exec.CommandContext(t.Context(), filepath.Join(folder, "stek"))
+			ask.Env = append(os.Environ(), asks+"="+name+":"+tt.says(secret[:16], secret[16:]))
+			ask.Dir = "/"
+			ask.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: tt.asker, Gid: tt.asker}}
+			got, err := ask.CombinedOutput()
+			require.NoError(t, err, string(got))
+			if tt.given {
+				require.Equal(t, fmt.Sprintf("2 files, %q\n", secret[16:]), string(got))
+			} else {
+				require.Equal(t, "0 files, \"\"\n", string(got))
+			}
+		})
+	}
 }
 
 func TestAgentGoesOnWithItsTable(t *testing.T) {
@@ -366,9 +468,9 @@ func TestTablesOfOneAgentHaveKeysOfTheirOwn(t *testing.T) {
 	}
 	require.Equal(t, 2*rotation(0), rotation(1))
 
-	out, err := exec.Command("stat", "-c", "%n %a %U %G", folder+"/web", folder+"/web.counts", folder+"/mail").Output()
+	out, err := exec.Command("stat", "-c", "%n %a %U %G", folder+"/web", folder+"/web.counts", folder+"/web.lock", folder+"/mail").Output()
 	require.NoError(t, err)
-	require.Equal(t, strings.ReplaceAll("FOLDER/web 640 nobody daemon\nFOLDER/web.counts 660 nobody daemon\nFOLDER/mail 640 nobody mail\n", "FOLDER", folder), string(out))
+	require.Equal(t, strings.ReplaceAll("FOLDER/web 640 nobody daemon\nFOLDER/web.counts 660 nobody daemon\nFOLDER/web.lock 600 nobody root\nFOLDER/mail 640 nobody mail\n", "FOLDER", folder), string(out))
 }
 
 func TestAgentSaysWhatIsWrong(t *testing.T) {
@@ -382,7 +484,7 @@ func TestAgentSaysWhatIsWrong(t *testing.T) {
 		says string
 	}{
 		"no table":        {nil, 2, `required flag(s) "table" not set`},
-		"a disk":          {[]string{"--table", disk}, 1, "table " + disk + ": it is on a disk, where keys must not be: use a tmpfs, such as /run or /dev/shm"},
+		"a disk":          {[]string{"--table", disk}, 1, "table " + disk + ": it is on a disk, where keys must not be: use a folder of its own on a tmpfs, such as /run/stek"},
 		"a relative path": {[]string{"--table", "x"}, 2, "table x: usage: it must be an absolute path, since servers open it from another folder"},
 		"a link":          {[]string{"--table", link}, 1, "table " + link + ": open " + link + ": too many levels of symbolic links"},
 		"no folder":       {[]string{"--table", folder + "/no/table"}, 1, "table " + folder + "/no/table: open " + folder + "/no: no such file or directory"},
@@ -521,6 +623,10 @@ func TestAgentRefusesWhatOthersPrepared(t *testing.T) {
 	open := filepath.Join(folder, "open")
 	require.NoError(t, os.Mkdir(open, 0o777))
 	require.NoError(t, os.Chmod(open, 0o777))
+	inOpen := filepath.Join(open, "own")
+	require.NoError(t, os.Mkdir(inOpen, 0o700))
+	linked := filepath.Join(folder, "linked")
+	require.NoError(t, os.Symlink("open/own", linked))
 	foreign := filepath.Join(folder, "foreign")
 	require.NoError(t, os.Mkdir(foreign, 0o755))
 	require.NoError(t, os.Chown(foreign, 65534, 65534))
@@ -529,8 +635,10 @@ func TestAgentRefusesWhatOthersPrepared(t *testing.T) {
 	for path, says := range map[string]string{
 		make("of-another", 0o600, 65534): "it was made by others: its owner is user 65534 and its mode 0600",
 		make("for-all", 0o606, 0):        "it was made by others: its owner is user 0 and its mode 0606",
-		open + "/table":                  "others may replace files in " + open + ": it is to be root's or the table owner's, and writable by nobody else",
-		foreign + "/table":               "others may replace files in " + foreign + ": it is to be root's or the table owner's, and writable by nobody else",
+		open + "/table":                  "others may replace files in " + open + ": it and the folders above it are to be root's or the table owner's, and writable by nobody else",
+		inOpen + "/table":                "others may replace files in " + inOpen + ": it and the folders above it are to be root's or the table owner's, and writable by nobody else",
+		linked + "/table":                "others may replace files in " + linked + ": it and the folders above it are to be root's or the table owner's, and writable by nobody else",
+		foreign + "/table":               "others may replace files in " + foreign + ": it and the folders above it are to be root's or the table owner's, and writable by nobody else",
 		text:                             text + ": it holds something else than a key table: remove it, or choose another path",
 	} {
 		code, _, errs := execute(t, "agent", "--table", path)
@@ -546,6 +654,89 @@ func TestServerInTheTableGroupCannotEndTheAgent(t *testing.T) {
 	for range 20 {
 		require.NoError(t, os.Truncate(path+".counts", 0))
 		require.Len(t, statusOfProcess(t, s.Process.Pid).Tables, 1)
+	}
+}
+
+// as makes a command run as another user, with a group.
+func as(cmd *exec.Cmd, uid, gid uint32) *exec.Cmd {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
+	return cmd
+}
+
+// A server in the table's group, daemon here, can read the keys and write the counts.
+func TestServerInTheTableGroupCannotKeepAnAgentOut(t *testing.T) {
+	folder := tmpfs(t)
+	require.NoError(t, os.Chmod(folder, 0o755))
+	path := filepath.Join(folder, "table")
+	args := []string{"agent", "--table", path, "--group", "daemon"}
+	s := start(t, args...)
+	s.await("serving ticket keys")
+	require.Zero(t, s.end(syscall.SIGTERM))
+	const lock = `
+import fcntl, struct, sys
+F_OFD_SETLK = 37
+for name, flags, kinds in ("", "rb", "r"), (".counts", "r+b", "rw"), (".lock", "rb", "r"):
+    try:
+        file = open(sys.argv[1] + name, flags)
+    except PermissionError:
+        print("refused", name)
+        continue
+    globals()["keep" + name] = file
+    for kind in kinds:
+        fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", {"r": fcntl.F_RDLCK, "w": fcntl.F_WRLCK}[kind], 0, 0, 0, 0))
+    fcntl.flock(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+`
+	cmd := as(exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", lock, path), 1, 1)
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	defer func() { _ = stdin.Close(); _ = cmd.Wait() }()
+	printed := make([]byte, 100)
+	n, err := io.ReadAtLeast(out, printed, len("refused .lock\nlocked\n"))
+	require.NoError(t, err)
+	require.Equal(t, "refused .lock\nlocked\n", string(printed[:n]))
+
+	second := start(t, args...)
+	second.await("serving ticket keys")
+	code, _, errs := execute(t, args...)
+	require.Equal(t, 1, code)
+	require.Equal(t, "stek: table "+path+": another agent writes to it\n", errs)
+}
+
+func TestServerInTheTableGroupCannotFillTheFileSystem(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, syscall.Mount("stek", folder, "tmpfs", 0, "size=1m,mode=755"))
+	defer syscall.Unmount(folder, syscall.MNT_DETACH)
+	path := filepath.Join(folder, "table")
+	s := start(t, "agent", "--table", path, "--group", "daemon")
+	s.await("serving ticket keys")
+	counts, err := os.OpenFile(path+".counts", os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer counts.Close()
+	before, err := counts.Stat()
+	require.NoError(t, err)
+
+	// The folder of the test is closed to others, so its file is handed on, open.
+	fill := as(exec.CommandContext(t.Context(), "sh", "-c", "head -c 3000000 /dev/zero >&3"), 1, 1)
+	fill.ExtraFiles = []*os.File{counts}
+	for range 3 {
+		_, err = counts.Seek(0, io.SeekEnd)
+		require.NoError(t, err)
+		_ = fill.Run() // it may be refused room
+		eventually(t, "there is room again", func() bool {
+			return os.WriteFile(filepath.Join(folder, "other"), make([]byte, 500000), 0o600) == nil
+		})
+		require.NoError(t, os.Remove(filepath.Join(folder, "other")))
+		after, err := counts.Stat()
+		require.NoError(t, err)
+		require.Equal(t, before.Size(), after.Size())
+		fill = as(exec.CommandContext(t.Context(), "fallocate", "--length", "700000", "/proc/self/fd/3"), 1, 1)
+		fill.ExtraFiles = []*os.File{counts}
 	}
 }
 

@@ -33,7 +33,7 @@ var matrixTests = []struct{ says, script string }{
 	{"Go package: compiles, handshakes", `
 		go build -o /tmp/ ./cmd/stek
 		go test -count=1 -skip 'Readme|ImportRules' . ./internal/ssltest`},
-	{"C part: handshakes, tables, with AddressSanitizer", `go test -count=1 -run AddressSanitizer ./ctest`},
+	{"C part: handshakes, tables, scopes, with AddressSanitizer", `go test -count=1 -run 'AddressSanitizer|TicketOpens' ./ctest`},
 	// libdl, which glibc had until 2.34, leaves 32 bytes of dlerror(3) at exit.
 	{"libstek.so, built once: its tests, C servers", `
 		echo leak:libdl.so >/tmp/leaks

@@ -134,6 +134,11 @@ func TestFunctionsUnderAddressSanitizer(t *testing.T) {
 	t.Log(run(t, build(t, "api_test", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")))
 }
 
+// As in ctest, by the functions of stek.h.
+func TestTicketOpensNothingThatAFullHandshakeWouldNot(t *testing.T) {
+	t.Log(run(t, build(t, "scope_test")))
+}
+
 func TestLibraryMayBeLoadedByARelativePathAndUnloaded(t *testing.T) {
 	folder := library(t)
 	program := filepath.Join(t.TempDir(), "relative")

@@ -3,15 +3,19 @@
 package preloadtest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -57,32 +61,31 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var (
-	compileLock sync.Mutex
-	compiled    = map[string]error{}
-)
+// compiled are the programs in src that were compiled, by name.
+var compiled sync.Map
 
-// program is the compiled program of src/NAME.c.
+// program is a program in src, compiled.
 func program(t *testing.T, name string) string {
 	t.Helper()
-	compileLock.Lock()
-	defer compileLock.Unlock()
 	path := filepath.Join(scratch, name)
-	if _, tried := compiled[name]; !tried {
+	once, _ := compiled.LoadOrStore(name, sync.OnceValue(func() error {
 		out, err := exec.Command("gcc", "-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
 			"-Wno-deprecated-declarations", "-o", path, "src/"+name+".c",
 			"-lssl", "-lcrypto", "-ldl", "-lpthread").CombinedOutput()
 		if err != nil {
-			err = fmt.Errorf("%w\n%s", err, out)
+			return fmt.Errorf("%w\n%s", err, out)
 		}
-		compiled[name] = err
-	}
-	require.NoError(t, compiled[name])
+		return nil
+	}))
+	require.NoError(t, once.(func() error)())
 	return path
 }
 
-// host is the program that most tests run.
-func host(t *testing.T) string { return program(t, "host") }
+// host is the program that does what servers do.
+func host(t *testing.T) string {
+	t.Helper()
+	return program(t, "host")
+}
 
 // result is what a program came to.
 type result struct {
@@ -115,23 +118,38 @@ func start(t *testing.T, environ []string, program string, args ...string) resul
 // run runs the program under stek run.
 func run(t *testing.T, args ...string) result {
 	t.Helper()
-	return start(t, nil, made(t, "stek"), append([]string{"run", "--", host(t)}, args...)...)
+	return runProgram(t, host(t), args...)
+}
+
+func runProgram(t *testing.T, program string, args ...string) result {
+	t.Helper()
+	return start(t, nil, made(t, "stek"), append([]string{"run", "--", program}, args...)...)
 }
 
 // bare runs the program with the two variables that start an agent.
 func bare(t *testing.T, args ...string) result {
 	t.Helper()
+	return bareProgram(t, host(t), args...)
+}
+
+func bareProgram(t *testing.T, program string, args ...string) result {
+	t.Helper()
 	return start(t, []string{
 		"LD_PRELOAD=" + made(t, "libstek-preload.so"),
 		"STEK_STORE=memory:",
 		"STEK_AGENT=" + made(t, "stek"),
-	}, host(t), args...)
+	}, program, args...)
 }
 
 // withTable runs the program with a table.
 func withTable(t *testing.T, table string, args ...string) result {
 	t.Helper()
-	return start(t, []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_TABLE=" + table}, host(t), args...)
+	return programWithTable(t, table, host(t), args...)
+}
+
+func programWithTable(t *testing.T, table, program string, args ...string) result {
+	t.Helper()
+	return start(t, []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_TABLE=" + table}, program, args...)
 }
 
 // agent starts stek agent with a table, and returns the table's path.
@@ -292,21 +310,68 @@ func TestBareStartLeavesNoChildToTheServer(t *testing.T) {
 	require.Contains(t, r.stdout, "no child\n")
 }
 
-func TestAgentOfABareServerEndsWithIt(t *testing.T) {
-	running := func() string {
-		var found []string
-		commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
-		require.NoError(t, err)
-		for _, file := range commands {
-			if line, _ := os.ReadFile(file); bytes.Contains(line, []byte("--lifeline-fd=")) && bytes.Contains(line, []byte("7h")) {
-				found = append(found, file)
-			}
+// agentsOf are the process numbers of the agents that were started for a store.
+func agentsOf(t *testing.T, store string) []int {
+	t.Helper()
+	var found []int
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	for _, file := range commands {
+		line, _ := os.ReadFile(file)
+		environ, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "environ"))
+		if bytes.Contains(line, []byte("--lifeline-fd=")) && bytes.Contains(environ, []byte("STEK_STORE="+store+"\x00")) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			require.NoError(t, err)
+			found = append(found, pid)
 		}
-		return strings.Join(found, " ")
 	}
-	environ := []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_STORE=memory:?rotation=7h", "STEK_AGENT=" + made(t, "stek")}
+	return found
+}
+
+// An agent that has died is replaced at the next context, also if another process has
+// taken the name of its socket, which everybody sees.
+func TestAgentThatHasDiedIsReplaced(t *testing.T) {
+	const store = "memory:?rotation=5h"
+	cmd := exec.CommandContext(t.Context(), host(t), "outlives-its-agent")
+	cmd.Env = append(os.Environ(), "LD_PRELOAD="+made(t, "libstek-preload.so"), "STEK_STORE="+store, "STEK_AGENT="+made(t, "stek"))
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	lines := bufio.NewReader(out)
+	var before string
+	for !strings.Contains(before, "@") {
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		before += line
+	}
+	agents := agentsOf(t, store)
+	require.Len(t, agents, 1)
+	require.NoError(t, syscall.Kill(agents[0], syscall.SIGKILL))
+	require.Eventually(t, func() bool { return len(agentsOf(t, store)) == 0 }, patience, 10*time.Millisecond)
+	name := regexp.MustCompile("@([0-9a-f]{16})").FindStringSubmatch(before)[1]
+	taken, err := net.Listen("unix", "@stek-table/"+name)
+	require.NoError(t, err)
+	defer taken.Close()
+
+	_, err = io.WriteString(stdin, "\n")
+	require.NoError(t, err)
+	rest, err := io.ReadAll(lines)
+	require.NoError(t, err)
+	require.NoError(t, cmd.Wait())
+	words, keys := visits(t, before+string(rest))
+	require.Equal(t, []string{"New", "Reused", "New", "Reused"}, words)
+	require.Equal(t, keys[2], keys[3])
+	require.NotEqual(t, keys[0], keys[2], "the key of another agent")
+}
+
+func TestAgentOfABareServerEndsWithIt(t *testing.T) {
+	const store = "memory:?rotation=7h"
+	environ := []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_STORE=" + store, "STEK_AGENT=" + made(t, "stek")}
 	requireNoError(t, start(t, environ, host(t), "forks"))
-	require.Eventually(t, func() bool { return running() == "" }, patience, 10*time.Millisecond, running())
+	require.Eventually(t, func() bool { return len(agentsOf(t, store)) == 0 }, patience, 10*time.Millisecond)
 }
 
 func TestTableThatIsCutOffIsNoFaultOfTheServer(t *testing.T) {
@@ -376,6 +441,257 @@ func TestServerThatComesBackAfterItsAgentGetsAnother(t *testing.T) {
 	require.Equal(t, keys[2], keys[3])
 }
 
+// ways are the three ways to run a program with stek.
+func ways(t *testing.T) map[string]func(*testing.T, string, ...string) result {
+	t.Helper()
+	table := agent(t)
+	return map[string]func(*testing.T, string, ...string) result{
+		"run":  runProgram,
+		"bare": bareProgram,
+		"agent": func(t *testing.T, program string, args ...string) result {
+			t.Helper()
+			return programWithTable(t, table, program, args...)
+		},
+	}
+}
+
+// Once a server has a context, neither connections nor further contexts make a system
+// call that OpenSSL does not make: some servers are killed for it.
+func TestServerInASandboxServesAsWithoutStek(t *testing.T) {
+	alone := start(t, nil, program(t, "sandbox"))
+	requireNoError(t, alone)
+	for way, try := range ways(t) {
+		t.Run(way, func(t *testing.T) {
+			r := try(t, program(t, "sandbox"))
+			requireNoError(t, r)
+			words, keys := visits(t, r.stdout)
+			require.Equal(t, []string{"New", "Reused", "New", "Reused"}, words)
+			require.Equal(t, keys[0], keys[2], "the keys are stek's")
+		})
+	}
+}
+
+// public is a folder with stek, the library and the program, which every user can run.
+func public(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "stek-public-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	require.NoError(t, os.Chmod(folder, 0o755))
+	for _, file := range []string{made(t, "stek"), made(t, "libstek-preload.so"), host(t)} {
+		output(t, "cp", file, folder)
+	}
+	return folder
+}
+
+// Limits, and settings of a system, that stek could run into and the server does not:
+// for a server of root, and for one that gives up root before it starts.
+func TestServerRunsWithinItsLimits(t *testing.T) {
+	folder := public(t)
+	stek := filepath.Join(folder, "stek")
+	environ := []string{"env", "LD_PRELOAD=" + filepath.Join(folder, "libstek-preload.so"), "STEK_STORE=memory:", "STEK_AGENT=" + stek}
+	server := []string{filepath.Join(folder, "host"), "two-contexts"}
+	users := map[string][]string{
+		"root":   server,
+		"daemon": append([]string{"setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups"}, server...),
+	}
+	// Such a setting is of a process namespace, in which sh is the first process.
+	memoryFiles := func(setting string) []string {
+		const set = `[ ! -e /proc/sys/vm/memfd_noexec ] || echo $0 >/proc/sys/vm/memfd_noexec; "$@"; exit`
+		return []string{"unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", set, setting}
+	}
+	const tooLarge = "stek: key table in memory: File too large: this server goes on with its own ticket keys\n"
+	for name, tt := range map[string]struct {
+		limited []string
+		refused bool // to those who may not raise a limit: CAP_SYS_RESOURCE
+	}{
+		"no file":                    {[]string{"prlimit", "--fsize=0"}, true},
+		"a small file":               {[]string{"prlimit", "--fsize=16384"}, true},
+		"no file, a soft limit":      {[]string{"prlimit", "--fsize=0:unlimited"}, false},
+		"nothing locked":             {[]string{"prlimit", "--memlock=0"}, false},
+		"less locked than a table":   {[]string{"prlimit", "--memlock=16384"}, false},
+		"as much locked as a table":  {[]string{"prlimit", "--memlock=40000"}, false},
+		"memory that cannot execute": {memoryFiles("1"), false},
+		"no memory that can execute": {memoryFiles("2"), false},
+	} {
+		for user, server := range users {
+			check := func(way, refusal string, command ...string) {
+				t.Run(strings.Join([]string{name, user, way}, ", "), func(t *testing.T) {
+					t.Parallel()
+					r := start(t, nil, tt.limited[0], slices.Concat(tt.limited[1:], command)...)
+					said := regexp.MustCompile(`(?m)^time=.* refused=\[mlock\]\n`).ReplaceAllString(r.stderr, "") // the agent warns
+					require.Equal(t, refusal, said)
+					if way == "run" && refusal != "" {
+						require.Equal(t, 125, r.code)
+						return
+					}
+					require.Zero(t, r.code)
+					words, keys := visits(t, r.stdout)
+					require.Equal(t, []string{"New", "Reused", "New", "Reused"}, words)
+					require.Equal(t, refusal == "", keys[0] == keys[2], "the key is stek's")
+				})
+			}
+			runs, serves := "", ""
+			if tt.refused && !mayRaiseLimits(t) {
+				runs = "stek: make shared key table: file too large\n"
+			}
+			if tt.refused && (user != "root" || !mayRaiseLimits(t)) {
+				serves = tooLarge
+			}
+			check("run", runs, slices.Concat([]string{stek, "run", "--"}, server)...)
+			check("bare", serves, slices.Concat(environ, server)...)
+		}
+	}
+}
+
+// A server has what it may lock for itself.
+func TestServerLocksWhatItMayAlone(t *testing.T) {
+	folder, table := public(t), agent(t)
+	require.NoError(t, os.Chmod(filepath.Dir(table), 0o755))
+	require.NoError(t, os.Chown(table, 1, 1))
+	stek, server := filepath.Join(folder, "stek"), filepath.Join(folder, "host")
+	limited := []string{"setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups", "prlimit", "--memlock=40000", server, "locks-memory"}
+	library := "LD_PRELOAD=" + filepath.Join(folder, "libstek-preload.so")
+	for way, command := range map[string][]string{
+		"alone": limited,
+		"run":   slices.Concat([]string{"prlimit", "--memlock=40000", stek, "run", "--"}, limited),
+		"bare":  slices.Concat([]string{"env", library, "STEK_STORE=memory:", "STEK_AGENT=" + stek}, limited),
+		"agent": slices.Concat([]string{"env", library, "STEK_TABLE=" + table}, limited),
+	} {
+		t.Run(way, func(t *testing.T) {
+			r := start(t, nil, command[0], command[1:]...)
+			require.Zero(t, r.code, r.stderr)
+			_, keys := visits(t, r.stdout)
+			require.Equal(t, way != "alone", keys[0] == keys[2], "the key is stek's")
+			require.Contains(t, r.stdout, "locked\n")
+		})
+	}
+}
+
+// mayRaiseLimits reports whether root may raise limits here: CAP_SYS_RESOURCE.
+func mayRaiseLimits(t *testing.T) bool {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	var effective uint64
+	_, err = fmt.Sscanf(regexp.MustCompile(`CapEff:\s*[0-9a-f]+`).FindString(string(status)), "CapEff: %x", &effective)
+	require.NoError(t, err)
+	return effective&(1<<24) != 0
+}
+
+// What is wrong is told to the standard error that the server was started with, if
+// somebody reads it, and to nothing else.
+func TestLineOfStekGoesToTheStandardErrorAlone(t *testing.T) {
+	environ := append(os.Environ(), "LD_PRELOAD="+made(t, "libstek-preload.so"), "STEK_TABLE=/no/table")
+	const line = "stek: key table /no/table: No such file or directory: this server goes on with its own ticket keys\n"
+	serve := func(t *testing.T, stderr *os.File, args ...string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience/3)
+		defer cancel()
+		var stdout bytes.Buffer
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Env, cmd.Stdout, cmd.Stderr = environ, &stdout, stderr
+		require.NoError(t, cmd.Run(), "it ended, or hung")
+		words, _ := visits(t, stdout.String())
+		require.Equal(t, []string{"New", "Reused"}, words)
+	}
+	file := func(t *testing.T) *os.File {
+		t.Helper()
+		f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+		require.NoError(t, err)
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	content := func(t *testing.T, f *os.File) string {
+		t.Helper()
+		text, err := os.ReadFile(f.Name())
+		require.NoError(t, err)
+		return string(text)
+	}
+	t.Run("a file", func(t *testing.T) {
+		f := file(t)
+		serve(t, f, host(t), "serve")
+		require.Equal(t, line, content(t, f))
+	})
+	t.Run("a file at its limit", func(t *testing.T) {
+		f := file(t)
+		serve(t, f, "prlimit", "--fsize=0", host(t), "serve")
+		require.Empty(t, content(t, f))
+	})
+	t.Run("another file by now", func(t *testing.T) {
+		f, data := file(t), file(t)
+		serve(t, f, host(t), "loses-stderr", data.Name())
+		require.Equal(t, "data", content(t, data))
+		require.Empty(t, content(t, f))
+	})
+	t.Run("a pipe that nobody reads", func(t *testing.T) {
+		read, write, err := os.Pipe()
+		require.NoError(t, err)
+		require.NoError(t, read.Close())
+		defer write.Close()
+		serve(t, write, host(t), "serve")
+	})
+	t.Run("a pipe that is full", func(t *testing.T) {
+		read, write, err := os.Pipe()
+		require.NoError(t, err)
+		defer read.Close()
+		defer write.Close()
+		require.NoError(t, write.SetWriteDeadline(time.Now().Add(100*time.Millisecond)))
+		_, err = write.Write(make([]byte, 1<<20))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		serve(t, write, host(t), "serve")
+	})
+	t.Run("a terminal that stops what writes to it in the background", func(t *testing.T) {
+		f := file(t)
+		cmd := exec.CommandContext(t.Context(), "script", "--quiet", "--return", "--command",
+			"stty tostop; set -m; "+host(t)+" serve >"+f.Name()+" & wait $!", "/dev/null")
+		cmd.Env, cmd.Stdin = environ, strings.NewReader("")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Contains(t, string(out), strings.TrimSpace(line))
+		words, _ := visits(t, content(t, f))
+		require.Equal(t, []string{"New", "Reused"}, words)
+	})
+	t.Run("a socket whose other end is closed", func(t *testing.T) {
+		ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		require.NoError(t, syscall.Close(ends[0]))
+		end := os.NewFile(uintptr(ends[1]), "socket")
+		defer end.Close()
+		serve(t, end, host(t), "serve")
+	})
+}
+
+// The agent of a bare server writes no line into a file of the server's either.
+func TestAgentOfABareServerHasNoFileOfTheServer(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	r := start(t, []string{
+		"LD_PRELOAD=" + made(t, "libstek-preload.so"),
+		"STEK_STORE=redis:", // of which the agent says that it has none
+		"STEK_AGENT=" + made(t, "stek"),
+	}, host(t), "loses-stderr", data)
+	requireNoError(t, r)
+	content, err := os.ReadFile(data)
+	require.NoError(t, err)
+	require.Equal(t, "data", string(content))
+}
+
+// Some servers have a dlopen of their own, to notice what comes into the process.
+func TestServerWithADlopenOfItsOwnSeesNoCall(t *testing.T) {
+	alone := start(t, nil, program(t, "own_dlopen"))
+	requireNoError(t, alone)
+	require.Contains(t, alone.stdout, "\n1 calls\n", "its own")
+	for way, try := range ways(t) {
+		t.Run(way, func(t *testing.T) {
+			r := try(t, program(t, "own_dlopen"))
+			requireNoError(t, r)
+			require.Contains(t, r.stdout, "\n1 calls\n")
+			words, _ := visits(t, r.stdout)
+			require.Equal(t, []string{"New", "Reused"}, words)
+		})
+	}
+}
+
 func TestServerCannotWriteKeys(t *testing.T) {
 	table := agent(t)
 	for name, r := range map[string]result{
@@ -399,6 +715,46 @@ func TestServerThatClosesAllFilesKeepsItsOwn(t *testing.T) {
 	}
 }
 
+func TestThreadsThatMakeContextsAtOnceDoNotRace(t *testing.T) {
+	sources, err := filepath.Glob(root + "/*.c")
+	require.NoError(t, err)
+	library, err := filepath.Glob(root + "/preload/*.c")
+	require.NoError(t, err)
+	threads := filepath.Join(scratch, "threads")
+	output(t, "gcc", slices.Concat([]string{"-std=c11", "-O1", "-g", "-fsanitize=thread", "-Wno-deprecated-declarations", "-o", threads, "src/threads.c"},
+		sources, library, []string{"-lssl", "-lcrypto", "-ldl", "-lpthread"})...)
+	table := agent(t)
+	bare := []string{"STEK_STORE=memory:", "STEK_AGENT=" + made(t, "stek"), "STEK_FORCE_TICKETS=1"}
+	for name, tt := range map[string]struct {
+		environ []string
+		args    []string
+		times   int
+	}{
+		"agent":    {[]string{"STEK_TABLE=" + table}, nil, 1},
+		"bare":     {bare, nil, 1},
+		"no agent": {bare, []string{"parent-of-orphans"}, 5}, // there is but one moment for a race
+	} {
+		try := func(t *testing.T) {
+			t.Helper()
+			// The sanitizer wants its memory where it would be without randomisation.
+			r := start(t, append(tt.environ, "TSAN_OPTIONS=exitcode=66"), "setarch", append([]string{"-R", threads}, tt.args...)...)
+			require.Zero(t, r.code, r.stderr)
+			require.NotContains(t, r.stderr, "WARNING: ThreadSanitizer")
+			require.Equal(t, tt.args != nil, strings.Contains(r.stderr, "this process is the parent of all orphans"), r.stderr)
+			words, keys := visits(t, r.stdout)
+			require.Equal(t, []string{"New", "Reused"}, words)
+			if name == "agent" {
+				require.Equal(t, keyIn(t, table), keys[0])
+			}
+		}
+		t.Run(name, func(t *testing.T) {
+			for range tt.times {
+				try(t)
+			}
+		})
+	}
+}
+
 func TestContextsDoNotLeak(t *testing.T) {
 	r := run(t, "many-contexts")
 	requireNoError(t, r)
@@ -413,33 +769,25 @@ func TestWhatIsWrongIsOneLineAndTheServerServes(t *testing.T) {
 	require.NoError(t, os.WriteFile(short, []byte("short"), 0o600))
 	later := filepath.Join(folder, "later")
 	require.NoError(t, os.WriteFile(later, append([]byte("\xc8batkets"), make([]byte, 90000)...), 0o600))
-	forAll := filepath.Join(folder, "for-all")
-	require.NoError(t, os.Mkdir(forAll, 0o755))
-	require.NoError(t, os.Chmod(forAll, 0o777|os.ModeSticky))
-	planted := filepath.Join(forAll, "planted")
-	require.NoError(t, exec.Command("cp", agent(t), planted).Run())
-	require.NoError(t, os.Chmod(planted, 0o600))
-	require.NoError(t, os.Chown(planted, 65534, 65534))
 	readable := filepath.Join(folder, "readable")
 	require.NoError(t, exec.Command("cp", agent(t), readable).Run())
 	require.NoError(t, os.Chmod(readable, 0o644))
 	fifo := filepath.Join(folder, "fifo")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o644))
-	const mayBePlanted = ": others than root, this user and the folder's owner may have made it"
+	const notItsOwn = ": it is not a file of its own, or others can read or write it"
 	const goesOn = ": this server goes on with its own ticket keys\n"
 	for name, tt := range map[string]struct{ variable, says string }{
 		"missing":          {"STEK_TABLE=/no/table", "stek: key table /no/table: No such file or directory" + goesOn},
 		"garbage":          {"STEK_TABLE=" + garbage, "stek: key table " + garbage + ": it is no key table" + goesOn},
 		"short":            {"STEK_TABLE=" + short, "stek: key table " + short + ": it is shorter than a key table" + goesOn},
 		"another version":  {"STEK_TABLE=" + later, "stek: key table " + later + ": it is a key table of another version of stek" + goesOn},
-		"a pipe":           {"STEK_TABLE=" + fifo, "stek: key table " + fifo + mayBePlanted + goesOn},
-		"a folder":         {"STEK_TABLE=/tmp", "stek: key table /tmp" + mayBePlanted + goesOn},
-		"planted":          {"STEK_TABLE=" + planted, "stek: key table " + planted + mayBePlanted + goesOn},
-		"readable":         {"STEK_TABLE=" + readable, "stek: key table " + readable + mayBePlanted + goesOn},
+		"a pipe":           {"STEK_TABLE=" + fifo, "stek: key table " + fifo + notItsOwn + goesOn},
+		"a folder":         {"STEK_TABLE=/tmp", "stek: key table /tmp" + notItsOwn + goesOn},
+		"readable":         {"STEK_TABLE=" + readable, "stek: key table " + readable + notItsOwn + goesOn},
 		"relative":         {"STEK_TABLE=table", `stek: STEK_TABLE is "table", which is no absolute path` + goesOn},
 		"format":           {"STEK_TABLE=/%s%n%d", "stek: key table /%s%n%d: No such file or directory" + goesOn},
 		"closed files":     {"STEK_TABLE=fd:98,99", "stek: key table fd:98,99: Bad file descriptor" + goesOn},
-		"no such parent":   {"STEK_TABLE=fd:98,99@1", "stek: key table fd:98,99@1: Connection refused" + goesOn},
+		"no such parent":   {"STEK_TABLE=fd:98,99@1", "stek: key table fd:98,99: Connection refused" + goesOn},
 		"too long":         {"STEK_TABLE=/" + strings.Repeat("x", 5000), "stek: STEK_TABLE is longer than 4095 bytes" + goesOn},
 		"no agent program": {"STEK_STORE=memory:", "stek: " + "/no/stek did not start as an agent" + goesOn},
 	} {
@@ -452,6 +800,135 @@ func TestWhatIsWrongIsOneLineAndTheServerServes(t *testing.T) {
 			require.Equal(t, tt.says, r.stderr)
 		})
 	}
+}
+
+// copyOf puts a copy of a table at path, with an owner.
+func copyOf(t *testing.T, table, path string, uid int) {
+	t.Helper()
+	output(t, "cp", table, path)
+	require.NoError(t, os.Chmod(path, 0o600))
+	require.NoError(t, os.Chown(path, uid, uid))
+}
+
+// folderIn makes a folder with an owner, and permissions whatever the umask is.
+func folderIn(t *testing.T, parent, name string, mode os.FileMode, uid int) string {
+	t.Helper()
+	folder := filepath.Join(parent, name)
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	require.NoError(t, os.Chmod(folder, mode))
+	require.NoError(t, os.Chown(folder, uid, uid))
+	return folder
+}
+
+// A table is taken only if root and the server's user alone decided what is at its path,
+// or left that to the owner of a folder, as a service manager does.
+func TestTableThatOthersMayHavePlantedIsRefused(t *testing.T) {
+	const other = 65534
+	table, closed := agent(t), t.TempDir()
+	shared := folderIn(t, closed, "shared", 0o777|os.ModeSticky, 0)
+	open := folderIn(t, closed, "open", 0o777, 0)
+	link := func(target, name string) string {
+		require.NoError(t, os.Symlink(target, filepath.Join(closed, name)))
+		return filepath.Join(closed, name)
+	}
+	for name, tt := range map[string]struct {
+		folder string
+		uid    int
+		taken  bool
+	}{
+		"root's":                         {folderIn(t, closed, "roots", 0o755, 0), 0, true},
+		"root's, given away":             {folderIn(t, closed, "given", 0o755, 0), other, true},
+		"root's, in a folder for all":    {folderIn(t, shared, "roots", 0o755, 0), 0, true},
+		"a folder that was given away":   {folderIn(t, closed, "others", 0o755, other), other, true},
+		"a link of root's":               {link("given2", "link"), other, true},
+		"another's, in a folder for all": {shared, other, false},
+		"another's folder there":         {folderIn(t, shared, "planted", 0o711, other), other, false},
+		"root's file in it":              {folderIn(t, shared, "emptied", 0o711, other), 0, false},
+		"an open folder":                 {open, 0, false},
+		"a folder in an open one":        {folderIn(t, open, "replaceable", 0o755, 0), 0, false},
+		"a link into an open one":        {link("open/replaceable2", "link-out"), 0, false},
+		"a file of a third":              {folderIn(t, closed, "thirds", 0o755, other), other - 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if target, err := os.Readlink(tt.folder); err == nil {
+				folderIn(t, closed, target, 0o755, 0)
+			}
+			path := filepath.Join(tt.folder, "table")
+			copyOf(t, table, path, tt.uid)
+			r := withTable(t, path, "serve")
+			require.Zero(t, r.code)
+			words, keys := visits(t, r.stdout)
+			require.Equal(t, []string{"New", "Reused"}, words)
+			if tt.taken {
+				require.Empty(t, r.stderr)
+				require.Equal(t, keyIn(t, table), keys[0])
+				return
+			}
+			require.Equal(t, "stek: key table "+path[:min(len(path), 100)]+": others than root and this user may have put it there: this server goes on with its own ticket keys\n", r.stderr)
+			require.NotEqual(t, keyIn(t, table), keys[0])
+		})
+	}
+}
+
+// keyIn is the name of the key with which servers on a table encrypt.
+func keyIn(t *testing.T, table string) string {
+	t.Helper()
+	r := withTable(t, table, "serve")
+	requireNoError(t, r)
+	_, keys := visits(t, r.stdout)
+	return keys[0]
+}
+
+// Anybody can take the name of a stek that has ended, also another root. A server takes
+// no table from who does not know its secret.
+func TestTableOfWhoDoesNotKnowTheSecretIsRefused(t *testing.T) {
+	const name, question, answer = "00112233445566ff", "0123456789abcdef", "fedcba9876543210"
+	table := agent(t)
+	keys, err := os.Open(table)
+	require.NoError(t, err)
+	defer keys.Close()
+	counts, err := os.OpenFile(table+".counts", os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer counts.Close()
+	listener, err := net.Listen("unix", "@stek-table/"+name)
+	require.NoError(t, err)
+	defer listener.Close()
+	answers := make(chan string, 1)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.ReadFull(conn, make([]byte, len(question)))
+			_, _, _ = conn.(*net.UnixConn).WriteMsgUnix([]byte(<-answers), syscall.UnixRights(int(keys.Fd()), int(counts.Fd())), nil)
+			_ = conn.Close()
+		}
+	}()
+	for _, tt := range []struct {
+		answer string
+		taken  bool
+	}{{answer, true}, {question, false}, {"x", false}, {answer[:15], false}} {
+		answers <- tt.answer
+		r := withTable(t, "fd:-1,-1@"+name+":"+question+answer, "serve")
+		require.Zero(t, r.code)
+		_, names := visits(t, r.stdout)
+		if tt.taken {
+			require.Empty(t, r.stderr)
+			require.Equal(t, keyIn(t, table), names[0])
+			continue
+		}
+		require.Equal(t, "stek: key table fd:-1,-1: Permission denied: this server goes on with its own ticket keys\n", r.stderr)
+		require.NotEqual(t, keyIn(t, table), names[0])
+	}
+
+	// To a user namespace every user outside has the number of one who may be in it.
+	answers <- answer
+	folder := public(t)
+	r := start(t, []string{"LD_PRELOAD=" + filepath.Join(folder, "libstek-preload.so"), "STEK_TABLE=fd:-1,-1@" + name + ":" + question + answer},
+		"setpriv", "--reuid=games", "--regid=games", "--clear-groups", "unshare", "--user", "--map-user=65534", filepath.Join(folder, "host"), "serve")
+	require.Zero(t, r.code, r.stderr)
+	require.Equal(t, "stek: key table fd:-1,-1: Permission denied: this server goes on with its own ticket keys\n", r.stderr)
 }
 
 func TestProgramsThatServeNobodyHearNothing(t *testing.T) {

@@ -3,7 +3,7 @@
  * first argument names what; it says what it saw.
  */
 #define _GNU_SOURCE
-#include "../../../ctest/src/handshake.h"
+#include "visits.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,32 +17,9 @@
 
 static int version = TLS1_3_VERSION;
 
-/* visit makes a connection and says whether it was resumed, and the first 4
-   bytes of the name of the key of the ticket that the client has after it. */
-static void visit(SSL_CTX *server, SSL_CTX *client, SSL_SESSION **session)
-{
-    const unsigned char *ticket = NULL;
-    size_t size = 0;
-    int reused = connect_once(server, client, session);
-
-    if (*session != NULL)
-        SSL_SESSION_get0_ticket(*session, &ticket, &size);
-    printf("%s ", reused ? "Reused" : "New");
-    for (size_t i = 0; i < 4 && i < size; i++)
-        printf("%02x", ticket[i]);
-    printf("\n");
-    fflush(stdout);
-}
-
 static void two_visits(SSL_CTX *server)
 {
-    SSL_CTX *client = new_client(version);
-    SSL_SESSION *session = NULL;
-
-    visit(server, client, &session);
-    visit(server, client, &session);
-    SSL_SESSION_free(session);
-    SSL_CTX_free(client);
+    visit_twice(server, version);
 }
 
 static void serve(void)
@@ -51,6 +28,31 @@ static void serve(void)
 
     two_visits(server);
     SSL_CTX_free(server);
+}
+
+/* two_contexts have one key if it is stek's. */
+static void two_contexts(void)
+{
+    serve();
+    serve();
+}
+
+/* locks_memory needs most of what it may lock for itself. */
+static void locks_memory(void)
+{
+    two_contexts();
+    CHECK(mlock(malloc(9 * 4096), 8 * 4096) == 0);
+    printf("locked\n");
+}
+
+/* outlives_its_agent makes a second context when it is told to. */
+static void outlives_its_agent(void)
+{
+    serve();
+    printf("%s\n", getenv("STEK_TABLE") != NULL ? getenv("STEK_TABLE") : "");
+    fflush(stdout);
+    CHECK(getchar() == '\n');
+    serve();
 }
 
 /* ---- a server with callbacks of its own ---- */
@@ -291,16 +293,11 @@ static void on_bus(int number, siginfo_t *info, void *context)
           own_page);
 }
 
-/* cut_off: the table's file, named by the second argument, is cut off while this
-   server, which handles SIGBUS itself, serves. */
-static void cut_off(const char *table)
+static void cut_off_worker(SSL_CTX *server, const char *table)
 {
-    struct sigaction own = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
     int file = memfd_create("own", 0);
     char counts[4096];
-    SSL_CTX *server = new_server();
 
-    CHECK(sigaction(SIGBUS, &own, NULL) == 0);
     two_visits(server);
     snprintf(counts, sizeof counts, "%s.counts", table);
     CHECK(truncate(table, 0) == 0 && truncate(counts, 0) == 0);
@@ -310,6 +307,22 @@ static void cut_off(const char *table)
     CHECK(own_page != MAP_FAILED);
     CHECK(*(volatile char *)own_page == 0 && own_faults == 1);
     printf("its own fault was handled\n");
+    fflush(stdout);
+    _exit(0);
+}
+
+/* cut_off: the table's file, named by the second argument, is cut off while a worker of
+   this server, which handles SIGBUS itself, serves. */
+static void cut_off(const char *table)
+{
+    struct sigaction own = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
+    SSL_CTX *server = new_server();
+    int status;
+
+    CHECK(sigaction(SIGBUS, &own, NULL) == 0);
+    if (fork() == 0)
+        cut_off_worker(server, table);
+    CHECK(wait(&status) > 0 && status == 0);
     SSL_CTX_free(server);
 }
 
@@ -508,6 +521,16 @@ static void many_contexts(void)
     printf("%s\n", resident() - before < 100 ? "no leak" : "leak");
 }
 
+/* ---- a standard error that is none any more ---- */
+
+/* loses_stderr has a file of its own where its standard error was. */
+static void loses_stderr(const char *path)
+{
+    CHECK(close(2) == 0 && open(path, O_RDWR | O_CREAT | O_TRUNC, 0600) == 2);
+    CHECK(write(2, "data", 4) == 4);
+    serve();
+}
+
 static void client_only(void)
 {
     SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
@@ -533,6 +556,10 @@ int main(int argc, char **argv)
     DO("forks", forks())
     DO("executes-itself", executes_itself(argv))
     DO("executes-itself-without-files", executes_itself_without_files(argv))
+    DO("outlives-its-agent", outlives_its_agent())
+    DO("locks-memory", locks_memory())
+    DO("two-contexts", two_contexts())
+    DO("loses-stderr", loses_stderr(argc > 2 ? argv[2] : ""))
     DO("no-child", no_child())
     DO("cut-off", cut_off(argc > 2 ? argv[2] : ""))
     DO("dies-of-bus-error", dies_of_bus_error())

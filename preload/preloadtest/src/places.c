@@ -488,6 +488,45 @@ static void data_comes_to_no_context_that_reads_it_otherwise(void)
     SSL_CTX_free(plain);
 }
 
+/* ---- ex_data ---- */
+
+enum { NUMBERS = 20 };
+
+static int on_servername_number(SSL *ssl, int *alert, void *argument)
+{
+    for (int i = 1; i < NUMBERS; i++)
+        CHECK(SSL_set_ex_data(ssl, i, malloc(16)) == 1);
+    return on_servername(ssl, alert, argument);
+}
+
+static void take_numbers_back(const SSL *ssl, int where, int answer)
+{
+    (void)answer;
+    if (!(where & SSL_CB_HANDSHAKE_DONE))
+        return;
+    for (int i = 1; i < NUMBERS; i++)
+        free(SSL_get_ex_data(ssl, i)); /* and leaves the pointer, as FreeRADIUS does */
+}
+
+/* A server that puts pointers at numbers which OpenSSL gave it for objects of another class,
+   or not at all, and frees them itself. */
+static void numbers_that_the_server_takes_are_left_alone(void)
+{
+    for (int policy = OPEN; policy <= REQUIRED; policy += REQUIRED) {
+        SSL_CTX *at = server_of(OPEN), *to = server_of((enum policy)policy);
+        SSL_SESSION *session = NULL;
+
+        leads_to = to;
+        SSL_CTX_set_tlsext_servername_callback(at, on_servername_number);
+        SSL_CTX_set_info_callback(to, take_numbers_back); /* which OpenSSL then asks for it */
+        for (int i = 0; i < 3; i++)
+            CHECK(word_of(at, OF_CA, &session) == (i == 0 ? NEW : REUSED));
+        SSL_SESSION_free(session);
+        SSL_CTX_free(at);
+        SSL_CTX_free(to);
+    }
+}
+
 /* ---- ciphers ---- */
 
 /* In TLS 1.2 OpenSSL looks only at whether the client still offers a session's cipher. */
@@ -533,6 +572,7 @@ static const struct {
     CASE(no_session_id_context),
     CASE(data_without_a_callback_is_the_servers),
     CASE(data_comes_to_no_context_that_reads_it_otherwise),
+    CASE(numbers_that_the_server_takes_are_left_alone),
     CASE(a_cipher_that_the_context_forbids_is_not_resumed),
 };
 

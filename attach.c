@@ -273,6 +273,8 @@ static unsigned warnings_for(const SSL_CTX *ctx, int64_t window_seconds)
         warnings |= STEKC_WARN_NUM_TICKETS;
     if (window_seconds > 0 && ossl.SSL_CTX_get_timeout(ctx) > window_seconds)
         warnings |= STEKC_WARN_TIMEOUT;
+    if (ossl.SSL_CTX_ctrl((SSL_CTX *)ctx, SSL_CTRL_MODE, 0, NULL) & SSL_MODE_ASYNC)
+        warnings |= STEKC_WARN_ASYNC;
     return warnings;
 }
 

@@ -170,6 +170,32 @@ func TestAttachReportsWhatBypassesTheCallback(t *testing.T) {
 	}
 }
 
+func TestAttachWarnsOfJobsWhereAKeyStoreMayHaveToBeAsked(t *testing.T) {
+	server := func() *ssltest.Context {
+		c := ssltest.NewServer(t)
+		c.SetAsync()
+		return c
+	}
+	for _, ks := range []*Keystore{openStore(t, newAsked(t)), openStore(t, newListed(t, false, randomKey(t)))} {
+		ctx := server()
+		for range 2 {
+			warnings, err := Inspect(ctx.Pointer(), ks)
+			require.NoError(t, err)
+			require.Equal(t, []Warning{WarnAsync}, warnings)
+		}
+		warnings, err := Attach(ctx.Pointer(), ks)
+		require.NoError(t, err)
+		require.Equal(t, []Warning{WarnAsync}, warnings)
+		require.Contains(t, warnings[0].String(), "SSL_MODE_ASYNC")
+		warnings, err = Inspect(ssltest.NewServer(t).Pointer(), ks)
+		require.NoError(t, err)
+		require.Empty(t, warnings)
+	}
+	warnings, err := Attach(server().Pointer(), openMemory(t, memory.Config{}))
+	require.NoError(t, err)
+	require.Empty(t, warnings, "a backend is never asked")
+}
+
 // What the warnings say is so: the callback is not called.
 func TestBypassedCallbackIsNotCalled(t *testing.T) {
 	for name, set := range map[string]func(*ssltest.Context){

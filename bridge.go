@@ -130,7 +130,7 @@ func Attach(ctx unsafe.Pointer, ks *Keystore, options ...AttachOption) ([]Warnin
 	if err := resultError(C.stekc_attach(ctx, ks.table.store, &c, &report), &report); err != nil {
 		return nil, fmt.Errorf("attach keystore: %w", err)
 	}
-	return warningsOf(&report), nil
+	return ks.warningsOf(&report), nil
 }
 
 // Detach gives ctx back to OpenSSL's built-in keys. No handshake may run on ctx
@@ -153,7 +153,7 @@ func Inspect(ctx unsafe.Pointer, ks *Keystore) ([]Warning, error) {
 	if err := resultError(C.stekc_inspect(ctx, ks.windowSeconds(), &report), &report); err != nil {
 		return nil, fmt.Errorf("inspect SSL_CTX: %w", err)
 	}
-	return warningsOf(&report), nil
+	return ks.warningsOf(&report), nil
 }
 
 // windowSeconds is how long a ticket can be decrypted, rounded up; 0 unknown.
@@ -168,7 +168,7 @@ func resultError(result C.enum_stekc_result, report *C.struct_stekc_report) erro
 	return fmt.Errorf("%w: %s", resultErrors[result], C.GoString(&report.detail[0]))
 }
 
-func warningsOf(report *C.struct_stekc_report) []Warning {
+func (ks *Keystore) warningsOf(report *C.struct_stekc_report) []Warning {
 	var list []Warning
 	for _, w := range []struct {
 		bit     C.uint
@@ -178,7 +178,11 @@ func warningsOf(report *C.struct_stekc_report) []Warning {
 		{C.STEKC_WARN_ANTI_REPLAY, WarnStatefulEarlyData},
 		{C.STEKC_WARN_NUM_TICKETS, WarnNoTickets13},
 		{C.STEKC_WARN_TIMEOUT, WarnTimeout},
+		{C.STEKC_WARN_ASYNC, WarnAsync},
 	} {
+		if w.warning == WarnAsync && ks.user == nil {
+			continue // nobody is asked
+		}
 		if report.warnings&w.bit != 0 {
 			list = append(list, w.warning)
 		}
@@ -340,6 +344,7 @@ func (t *table) counts() Stats {
 		Marked:           count(C.STEK_COUNT_MARKED),
 		Errors:           count(C.STEK_COUNT_ERRORS),
 		Asked:            count(C.STEK_COUNT_ASKED),
+		NotAsked:         count(C.STEK_COUNT_NOT_ASKED),
 		Contexts:         count(C.STEK_COUNT_CONTEXTS),
 		Displaced:        count(C.STEK_COUNT_DISPLACED),
 		TicketsOff:       count(C.STEK_COUNT_TICKETS_OFF),
@@ -469,13 +474,20 @@ const (
 	askNamed   = "ask for a key by name"
 )
 
+// notAnswered is the result of a question as long as it is with the KeyStore.
+const notAnswered = C.STEK_ASK_ERROR - 1
+
 // stekgo_key_current fills out with the KeyStore's current key. It runs on
 // handshake threads; C owns out and wipes it after use.
 //
 //export stekgo_key_current
 func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.int) {
 	ks := keystoreOf(handle)
-	defer ks.stopPanic(nil, &result)
+	if !ks.questions.begin() {
+		return C.STEK_ASK_NONE // it is being closed
+	}
+	result = notAnswered
+	defer ks.endQuestion(nil, &result)
 	key, err := ks.user.store.CurrentKey()
 	if err == nil {
 		if state := key.StateAt(ks.clock()); state != ticketkey.Current {
@@ -499,7 +511,11 @@ func stekgo_key_current(handle C.uintptr_t, out *C.struct_stek_key) (result C.in
 func stekgo_key_named(handle C.uintptr_t, name *C.uchar, out *C.struct_stek_key) (result C.int) {
 	ks := keystoreOf(handle)
 	wanted := (*Name)(unsafe.Pointer(name))
-	defer ks.stopPanic(wanted, &result)
+	if !ks.questions.begin() {
+		return C.STEK_ASK_NONE
+	}
+	result = notAnswered
+	defer ks.endQuestion(wanted, &result)
 	key, err := ks.user.store.KeyNamed(*wanted)
 	if err == nil && key.Name != *wanted {
 		err = fmt.Errorf("it answered with %v", key.Name)
@@ -546,12 +562,20 @@ func (ks *Keystore) failed(name *Name, err error) {
 	ks.health.note(question(name), fmt.Errorf("ask KeyStore for %s: %w", what, err))
 }
 
-// stopPanic stops a panic of the KeyStore at the export. A key that was found
-// before is used.
-func (ks *Keystore) stopPanic(name *Name, result *C.int) {
-	cause := recover()
+// endQuestion ends what a question began, and stops a panic of the KeyStore at the
+// export.
+func (ks *Keystore) endQuestion(name *Name, result *C.int) {
+	if cause := recover(); cause != nil || *result == notAnswered {
+		ks.stopped(name, result, cause)
+	}
+	ks.questions.end()
+}
+
+// stopped notes a panic, or runtime.Goexit if cause is nil, which cannot be stopped. A
+// key that was found before is used.
+func (ks *Keystore) stopped(name *Name, result *C.int, cause any) {
 	if cause == nil {
-		return
+		cause = errExited
 	}
 	err := ks.user.panicked(cause)
 	if *result != C.STEK_ASK_FOUND {

@@ -3,8 +3,8 @@
  * verdict, fill the contexts, wipe the copy.
  *
  * It runs on handshake threads, many at once on one SSL_CTX, before the client
- * is authenticated. It takes no lock; it enters Go only for a KeyStore that
- * must be asked. Source: SSL_CTX_set_tlsext_ticket_key_cb(3), and OpenSSL's
+ * is authenticated. It takes no lock, but for a moment after a context was attached
+ * (ticket_scope.c). It enters Go only for a KeyStore that must be asked. Source: SSL_CTX_set_tlsext_ticket_key_cb(3), and OpenSSL's
  * behaviour where that page is silent or wrong (docs/openssl.md).
  */
 #include "ticket.h"
@@ -238,11 +238,32 @@ static enum stek_state set_up(const struct stekc_binding *binding, const struct 
 
 /* ---- finding keys ---- */
 
-/* may_ask: a closed store is not asked, nor Go in a process that it did not
+/* on_own_stack: Go ends the process if it is entered on a stack that is not the
+   thread's own, as that of a job (SSL_MODE_ASYNC) or of another coroutine. The bounds
+   of the thread's stack tell all of these; OpenSSL tells its own jobs alone. */
+static int on_own_stack(void)
+{
+    enum stekc_stack stack = stekc_stack();
+
+    if (stack == STEKC_STACK_UNKNOWN)
+        return ossl.ASYNC_get_current_job == NULL || ossl.ASYNC_get_current_job() == NULL;
+    return stack == STEKC_STACK_OWN;
+}
+
+/* can_ask: a closed store is not asked, nor Go in a process that it did not
    start in. */
+static int can_ask(const struct stekc_store *store)
+{
+    return !stekc_store_closed(store) && !stekc_store_inherited(store) && on_own_stack();
+}
+
+/* may_ask is can_ask, where a question is due. */
 static int may_ask(const struct stekc_store *store)
 {
-    return !stekc_store_closed(store) && !stekc_store_inherited(store);
+    if (can_ask(store))
+        return 1;
+    stekc_table_count(store->table, STEK_COUNT_NOT_ASKED, NULL);
+    return 0;
 }
 
 /* asked_key is the state of key, which a KeyStore has just answered with, and writes
@@ -323,8 +344,8 @@ static int decrypts(enum stek_state state)
 static int could_encrypt(const struct stekc_binding *binding, enum stek_state state,
                          struct stek_now now)
 {
-    return state == STEK_CURRENT || binding->store->ask.current != NULL ||
-           stekc_table_encrypts(binding->store->table, now);
+    return state == STEK_CURRENT || stekc_table_encrypts(binding->store->table, now) ||
+           (binding->store->ask.current != NULL && can_ask(binding->store));
 }
 
 /* ---- the callback's two directions ---- */

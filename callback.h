@@ -86,8 +86,8 @@ struct stek_key {
  * An instant on two clocks: the wall clock, and the wall clock at the start
  * plus the boot clock since. low is the earlier of both and decides what
  * begins; high is the later and decides what ends. Neither goes back behind a time
- * that was held. So a step of the wall clock activates nothing early, and revives
- * nothing that had ended when time was held.
+ * that was held, unless both clocks agree that it is still far off. So a step of the
+ * wall clock activates nothing early, and revives nothing that has ended by both.
  */
 struct stek_now {
     int64_t low;
@@ -99,7 +99,7 @@ struct stek_now {
 struct stekc_table;
 
 /* Changes with the layout of a table or of struct stek_key. */
-enum { STEK_TABLE_LAYOUT = 5 };
+enum { STEK_TABLE_LAYOUT = 6 };
 
 /* Who reads a table: this process alone, or its forked children too. */
 enum stek_sharing { STEK_PRIVATE, STEK_INHERITED };
@@ -135,7 +135,8 @@ enum stekc_opened {
     STEKC_OPEN_FAILED,  /* errno tells */
     STEKC_OPEN_EMPTY,   /* the file is shorter than a table */
     STEKC_OPEN_FOREIGN, /* it is no key table */
-    STEKC_OPEN_VERSION  /* a key table of another layout */
+    STEKC_OPEN_VERSION, /* a key table of another layout */
+    STEKC_OPEN_CLOCKS   /* its writer has other clocks than this process */
 };
 
 /*
@@ -203,6 +204,7 @@ enum stek_counter {
     STEK_COUNT_AGED,
     STEK_COUNT_ERRORS,
     STEK_COUNT_ASKED,
+    STEK_COUNT_NOT_ASKED,
     STEK_COUNT_CONTEXTS,
     STEK_COUNT_DISPLACED,
     STEK_COUNT_TICKETS_OFF,
@@ -306,8 +308,9 @@ enum { STEK_ASK_ERROR = -1, STEK_ASK_NONE = 0, STEK_ASK_FOUND = 1 };
  * current key, named when on_miss is set and the table has no such key. They
  * are called on handshake threads and fill out, which the caller owns and
  * wipes. name lies in the received message: named reads it before it returns, and no
- * later. released is called once, when no context uses the store any more.
- * Any of the functions may be NULL.
+ * later. released is called once, when no context uses the store any more. None is
+ * called on a stack that is not the thread's own; released then never is. Any of the
+ * functions may be NULL.
  */
 struct stekc_ask {
     uintptr_t handle;
@@ -388,12 +391,14 @@ enum stekc_result {
     STEKC_ERR_CLOSED         /* store was closed */
 };
 
-/* What would keep the callback from being called, or tickets from resuming. */
+/* What would keep the callback from being called, or tickets from resuming. The last
+   is none for a store that asks nobody. */
 enum stekc_warning {
     STEKC_WARN_NO_TICKET = 1,   /* SSL_OP_NO_TICKET */
     STEKC_WARN_ANTI_REPLAY = 2, /* early data with anti-replay: stateful */
     STEKC_WARN_NUM_TICKETS = 4, /* SSL_CTX_set_num_tickets(0) */
-    STEKC_WARN_TIMEOUT = 8      /* sessions outlive the decrypt window */
+    STEKC_WARN_TIMEOUT = 8,     /* sessions outlive the decrypt window */
+    STEKC_WARN_ASYNC = 16       /* SSL_MODE_ASYNC: a KeyStore is not asked */
 };
 
 struct stekc_report {

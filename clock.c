@@ -8,9 +8,13 @@
 #define _GNU_SOURCE
 #include "table.h"
 
+#include <sys/stat.h>
 #include <time.h>
 
 #define NANOSECONDS INT64_C(1000000000)
+
+/* Two clocks that are no further apart than this agree, ns. */
+#define CLOCK_ERROR (60 * NANOSECONDS)
 
 /* The coarse clocks are 30 ns cheaper than the exact ones, and behind them by a
    tick, which is at most 10 ms. So close to where a window begins or ends the boot
@@ -37,10 +41,15 @@ static int64_t load(const _Atomic int64_t *word)
     return atomic_load_explicit(word, memory_order_acquire);
 }
 
-/* sum may be of anything: others can write to an inherited table. */
+/* sum and difference may be of anything: others can write to an inherited table. */
 static int64_t sum(int64_t a, int64_t b)
 {
     return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+static int64_t difference(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a - (uint64_t)b);
 }
 
 /* stekc_clocks_copy: wall_offset last. A reader who finds it right must find this
@@ -53,8 +62,46 @@ void stekc_clocks_copy(struct stekc_clocks *to, const struct stekc_clocks *from)
     store(&to->edge, load(&from->edge));
     store(&to->low, load(&from->low));
     store(&to->high, load(&from->high));
+    atomic_store(&to->name_space, atomic_load(&from->name_space));
     atomic_store(&to->clock, atomic_load(&from->clock));
 }
+
+/* ---- whose clocks they are ---- */
+
+/* time_namespace is the number of this process's time namespace, see
+   time_namespaces(7): boot clocks of two can be apart, the wall clock is one for all.
+   1 if the kernel has no such namespaces, 0 if it cannot be told. */
+static uint64_t time_namespace(void)
+{
+    struct stat status;
+
+    if (stat("/proc/self/ns/time", &status) == 0)
+        return status.st_ino;
+    return stat("/proc/self/ns", &status) == 0;
+}
+
+/* stekc_clocks_are_ours: the wall clock is as far from the boot clock here as it was for
+   the writer. If the wall clock was set since the writer compared them last, the time
+   namespace tells. No table outlives a boot: its file is in memory. */
+int stekc_clocks_are_ours(const struct stekc_clocks *clocks)
+{
+    int64_t there = difference(load(&clocks->wall_offset), load(&clocks->boot_ahead));
+    int64_t here = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME);
+    int64_t apart = difference(here, there);
+    uint64_t name_space;
+
+    if (-NANOSECONDS < apart && apart < NANOSECONDS)
+        return 1;
+    name_space = time_namespace();
+    return name_space != 0 && name_space == atomic_load(&clocks->name_space);
+}
+
+void stekc_clocks_own(struct stekc_clocks *clocks)
+{
+    atomic_store(&clocks->name_space, time_namespace());
+}
+
+/* ---- what time it is ---- */
 
 /* exact_boot is what the boot clock says of the wall clock. */
 static int64_t exact_boot(const struct stekc_clocks *clocks)
@@ -144,6 +191,7 @@ static void let_go(struct stekc_clocks *clocks)
 
 void stekc_clocks_start(struct stekc_clocks *clocks)
 {
+    stekc_clocks_own(clocks);
     store(&clocks->boot_offset, read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME));
     compare(clocks);
     atomic_store(&clocks->clock, STEK_CLOCK_BOTH);
@@ -161,11 +209,25 @@ void stekc_clocks_set_edge(struct stekc_clocks *clocks, int64_t edge)
     store(&clocks->edge, edge);
 }
 
+/* forget_error: if time was held far ahead of both clocks, and these agree, the wall
+   clock was wrong then. Held time stays ahead of them by as much as they may be wrong
+   when they agree: so what has ended by them does not come back. */
+static void forget_error(struct stekc_clocks *clocks)
+{
+    int64_t wall = read_clock(CLOCK_REALTIME_COARSE), boot = exact_boot(clocks);
+    int64_t first = wall < boot ? wall : boot, last = wall < boot ? boot : wall;
+
+    if (atomic_load(&clocks->clock) == STEK_CLOCK_BOTH && difference(last, first) < CLOCK_ERROR &&
+        load(&clocks->high) > sum(first, CLOCK_ERROR))
+        store(&clocks->high, sum(first, CLOCK_ERROR));
+}
+
 struct stek_now stekc_clocks_hold(struct stekc_clocks *clocks)
 {
     struct stek_now now;
 
     compare(clocks);
+    forget_error(clocks);
     now = exactly_now(clocks);
     store(&clocks->low, now.low);
     store(&clocks->high, now.high);

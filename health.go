@@ -88,10 +88,16 @@ func (h *health) setTroubled() {
 	h.troubled.Store(false)
 }
 
-// say logs. A handler that panics is the user's, and not let further.
+// say logs. A handler that panics, or ends its goroutine, is the user's, and not let
+// further.
 func (h *health) say(level slog.Level, message string, args ...any) {
-	defer func() { _ = recover() }()
-	h.logger.Log(context.Background(), level, message, args...)
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		defer func() { _ = recover() }()
+		h.logger.Log(context.Background(), level, message, args...)
+	}()
+	<-said
 }
 
 func (h *health) err() error {

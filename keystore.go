@@ -48,7 +48,8 @@ var (
 // -1 and the handshake fails (with WithSoftErrors: a full handshake). The
 // secrets are copied after a method has returned and stay the KeyStore's own,
 // which leaves them unchanged as long as the key is in use. A method must not
-// call Close or Rotate of its Keystore.
+// call Close, Rotate or Revoke of its Keystore, nor runtime.Goexit, as
+// testing.T.FailNow does: C waits for its end, and the handshake would have none.
 type KeyStore interface {
 	// CurrentKey returns the key that encrypts new tickets, or ErrNoKeys.
 	CurrentKey() (Key, error)
@@ -95,6 +96,7 @@ type Keystore struct {
 	health *health
 
 	refreshing    sync.Mutex // held by the one who calls source and writes the table
+	questions     questions  // to user, that are under way
 	refreshErrors atomic.Uint64
 	unprotected   atomic.Uint64
 	wake          chan struct{}
@@ -340,6 +342,35 @@ func (ks *Keystore) Rotate() error {
 	return err
 }
 
+// Revoke makes all tickets that were issued until now worthless at once, in every
+// process that reads the key table: it destroys all keys, upcoming ones too, and a
+// fresh one is current. Connections that are open stay open. With an error there
+// may be no current key until a refresh succeeds, but no key of before is left,
+// unless the source cannot revoke on demand or the keystore is closed. A KeyStore
+// of your own cannot: there, remove the keys from what it lists and answers.
+func (ks *Keystore) Revoke() error {
+	revoker, ok := ks.source.(backend.Revoker)
+	if !ok {
+		return errors.New("revoke tickets: this keystore's source cannot destroy its keys on demand; remove them where they come from")
+	}
+	ks.refreshing.Lock()
+	defer ks.refreshing.Unlock()
+	if ks.isClosed() {
+		return fmt.Errorf("revoke tickets: %w", ErrClosed)
+	}
+	err := revoker.Revoke(ks.clock())
+	if err == nil {
+		_, err = ks.refreshLocked()
+	}
+	if err != nil { // what the table holds is of before
+		_ = ks.table.publish(nil)
+		ks.setPublished(nil)
+		err = fmt.Errorf("revoke tickets: all keys are destroyed, and there is no new one yet: %w", err)
+	}
+	ks.wakeUp()
+	return err
+}
+
 func (ks *Keystore) wakeUp() {
 	select {
 	case ks.wake <- struct{}{}:
@@ -408,7 +439,8 @@ func (ks *Keystore) Now() ticketkey.Now {
 func (ks *Keystore) Err() error { return ks.health.err() }
 
 // Close destroys the keys. Contexts that are still attached go on with full
-// handshakes and no tickets. It waits for a refresh under way. Every call
+// handshakes and no tickets. It waits for a refresh and for questions
+// to a KeyStore that are under way; none is asked after it. Every call
 // returns what the first returned.
 func (ks *Keystore) Close() error {
 	ks.closing.Do(func() { ks.closeErr = ks.close() })
@@ -425,6 +457,7 @@ func (ks *Keystore) close() error {
 	<-ks.done
 	ks.refreshing.Lock()
 	defer ks.refreshing.Unlock()
+	ks.questions.close()
 	ks.setPublished(nil)
 	ks.table.close()
 	return ks.source.Close()

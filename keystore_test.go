@@ -172,6 +172,66 @@ func TestChangedChannelThatCloses(t *testing.T) {
 	require.Len(t, ks.Keys(), 1)
 }
 
+func TestRevokeDestroysEveryKeyAndMakesAFreshOneCurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ks := openBubble(t, memory.Config{Rotation: time.Hour})
+		defer ks.Close()
+		time.Sleep(119 * time.Minute)
+		synctest.Wait()
+		before := ks.Keys()
+		require.Equal(t, []ticketkey.State{ticketkey.Upcoming, ticketkey.Current, ticketkey.Previous}, states(ks))
+		require.NoError(t, ks.Revoke())
+		require.Equal(t, []ticketkey.State{ticketkey.Current}, states(ks))
+		for _, k := range before {
+			require.NotEqual(t, k.Name, ks.Keys()[0].Name)
+		}
+		require.Equal(t, 1, inTable(ks))
+		require.Equal(t, time.Now(), ks.Keys()[0].NotBefore.Local(), "the schedule begins here")
+		time.Sleep(61 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, []ticketkey.State{ticketkey.Current, ticketkey.Previous}, states(ks))
+	})
+}
+
+// unready is a memory source that cannot make a key.
+type unready struct{ *flaky }
+
+func (u unready) Revoke(now ticketkey.Now) error {
+	_ = u.flaky.Source.Revoke(now)
+	u.breakWith(errors.New("no random bytes"))
+	return u.broken
+}
+
+func TestRevokeThatCannotMakeAKeyDestroysTheOthersAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, err := memory.New(memory.Config{Rotation: time.Hour})
+		require.NoError(t, err)
+		u := unready{&flaky{Source: source}}
+		ks, err := Open(u, withTestClock(), quiet())
+		require.NoError(t, err)
+		defer ks.Close()
+		require.EqualError(t, ks.Revoke(), "revoke tickets: all keys are destroyed, and there is no new one yet: no random bytes")
+		require.Zero(t, inTable(ks))
+		require.Empty(t, ks.table.keyCounts(), "nor does the table that servers read hold any")
+		u.breakWith(nil)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.Equal(t, []ticketkey.State{ticketkey.Current}, states(ks))
+	})
+}
+
+func TestRevokeNeedsASourceThatCan(t *testing.T) {
+	listed := newListed(t, false, randomKey(t))
+	for _, ks := range []*Keystore{openStore(t, newAsked(t)), openStore(t, listed)} {
+		require.EqualError(t, ks.Revoke(),
+			"revoke tickets: this keystore's source cannot destroy its keys on demand; remove them where they come from")
+	}
+	var _ backend.Revoker = (*memory.Source)(nil)
+	ks := openMemory(t, memory.Config{})
+	require.NoError(t, ks.Close())
+	require.ErrorIs(t, ks.Revoke(), ErrClosed)
+}
+
 func TestRotateNeedsASourceThatCan(t *testing.T) {
 	ks := openStore(t, newAsked(t))
 	require.EqualError(t, ks.Rotate(), "rotate ticket keys: this keystore's source rotates by itself alone")

@@ -10,6 +10,7 @@
 #define STEK_OPENSSL_H
 
 #define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/async.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -41,6 +42,8 @@
     X(SSL_CTX_get_max_early_data, OSSL_1_1_1, "report of what bypasses the callback")    \
     X(SSL_CTX_get_num_tickets, OSSL_1_1_1, "report of what bypasses the callback")       \
     X(SSL_CTX_get_timeout, OSSL_1_1_1, "report of sessions that outlive their key")      \
+    X(SSL_CTX_ctrl, OSSL_1_1_1, "report of contexts whose handshakes are jobs")          \
+    X(ASYNC_get_current_job, OSSL_IF_ANY, "tells the stack of a job")                    \
     X(SSL_version, OSSL_1_1_1, "TLS 1.3 renews otherwise than TLS 1.2")                  \
     X(SSL_is_quic, OSSL_3_2_0, "SSL_version is 1 for QUIC")                              \
     X(SSL_session_reused, OSSL_1_1_1, "a renewal in TLS 1.2")                            \

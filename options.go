@@ -194,6 +194,11 @@ const (
 	WarnNoTickets13
 	// WarnTimeout: the session timeout is longer than a ticket's lifetime here.
 	WarnTimeout
+	// WarnAsync: SSL_MODE_ASYNC is set, so that handshakes run on stacks on which
+	// Go cannot be entered, and there is a KeyStore that would have to be asked. It
+	// is not asked, and clients get full handshakes. A Lister is of use all the same,
+	// as long as it has a current key.
+	WarnAsync
 )
 
 // String is one sentence with what to change.
@@ -207,6 +212,8 @@ func (w Warning) String() string {
 		return "no TLS 1.3 tickets are sent: SSL_CTX_set_num_tickets is 0"
 	case WarnTimeout:
 		return "sessions live longer than the keys decrypt their tickets: lower SSL_CTX_set_timeout or raise the lifetime"
+	case WarnAsync:
+		return "handshakes run on stacks on which no KeyStore can be asked: clear SSL_MODE_ASYNC, or implement a Lister that always lists a current key"
 	}
 	return "unknown warning"
 }

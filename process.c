@@ -1,7 +1,8 @@
 /*
  * process.c - a page that the kernel wipes in a forked child holds the number
  * of this process. The child gives itself a number above every one that its
- * ancestors had when they were forked from: so pids may be used again.
+ * ancestors had when they were forked from: so pids may be used again. And where
+ * the stack of a thread is.
  */
 #define _GNU_SOURCE
 #include "process.h"
@@ -59,4 +60,40 @@ int stekc_is_this_process(struct stekc_process process)
     uint64_t number = stekc_process_number();
 
     return number != 0 ? number == process.number : getpid() == process.pid;
+}
+
+/* This thread's stack; its size is 0 until it is found. */
+static _Thread_local struct {
+    uintptr_t low, size;
+    int looked;
+} own_stack;
+
+/* find_stack needs /proc for a process's first thread. */
+static void find_stack(void)
+{
+    pthread_attr_t attributes;
+    void *low;
+    size_t size;
+
+    own_stack.looked = 1;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return;
+    if (pthread_attr_getstack(&attributes, &low, &size) == 0) {
+        own_stack.low = (uintptr_t)low;
+        own_stack.size = size;
+    }
+    pthread_attr_destroy(&attributes);
+}
+
+enum stekc_stack stekc_stack(void)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+    if (here - own_stack.low < own_stack.size)
+        return STEKC_STACK_OWN;
+    if (!own_stack.looked)
+        find_stack();
+    if (own_stack.size == 0)
+        return STEKC_STACK_UNKNOWN;
+    return here - own_stack.low < own_stack.size ? STEKC_STACK_OWN : STEKC_STACK_OTHER;
 }

@@ -1,5 +1,6 @@
 /*
- * process.h - tells a process from those that are forked from it.
+ * process.h - tells a process from those that are forked from it, and a thread's
+ * own stack from others.
  */
 #ifndef STEK_PROCESS_H
 #define STEK_PROCESS_H
@@ -25,5 +26,11 @@ uint64_t stekc_process_number(void);
    if it has come by the same pid. Any thread; without a system call where
    stekc_process_number is not 0. */
 int stekc_is_this_process(struct stekc_process process);
+
+/* stekc_stack tells whether this thread runs on the stack that it was started with:
+   a coroutine, such as a job of OpenSSL's, has another. The system is asked once in
+   each thread. */
+enum stekc_stack { STEKC_STACK_OWN, STEKC_STACK_OTHER, STEKC_STACK_UNKNOWN };
+enum stekc_stack stekc_stack(void);
 
 #endif

@@ -101,6 +101,9 @@ func SharedTableOf(keys, counts *os.File) (*SharedTable, error) {
 	}
 	var refused C.uint
 	result, err := C.stekc_table_open(C.int(keys.Fd()), C.int(counts.Fd()), C.STEK_WRITER, &t.address, &refused)
+	if result == C.STEKC_OPEN_CLOCKS {
+		err = errors.New("it was written in another time namespace, with other clocks: start the agent there, or remove the table and restart its servers")
+	}
 	if result != C.STEKC_OPENED {
 		_ = keys.Close()
 		_ = counts.Close()

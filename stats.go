@@ -1,16 +1,18 @@
 package stek
 
-// Stats counts what a keystore did since it was opened. Every count only grows.
-// Counts of offered tickets are of what the callback said; OpenSSL checks their
-// MAC after that.
+// Stats counts what was done with a keystore's table since that was made: with
+// WithSharedTable it can be older than the keystore. Panics and RefreshErrors are of
+// this keystore alone. Every count only grows, unless somebody who may write the counts
+// of a shared table damages them. Counts of offered tickets are of what the callback
+// said; OpenSSL checks their MAC after that.
 type Stats struct {
 	Issued           uint64 // tickets encrypted
 	Renewed          uint64 // of Accepted, verdicts 2: a resumption is to bring a fresh ticket
 	Accepted         uint64 // tickets with a key in force, verdicts 1 and 2
 	AcceptedPrevious uint64 // of Accepted, those under a key no longer current
-	Unknown          uint64 // tickets under a key name that is not known, or with an unreadable server name
+	Unknown          uint64 // tickets under a key name that is not known, or that no KeyStore was asked for, or with an unreadable server name
 	Expired          uint64 // tickets under a key whose window is over and that is not destroyed yet
-	Declined         uint64 // tickets not issued: no current key, or an error
+	Declined         uint64 // tickets not issued: no current key, no known server name, or an error
 	Limited          uint64 // tickets not looked at: more than 8 in one ClientHello
 	Aged             uint64 // of Accepted, those refused by the authentication-age cap
 	Refused          uint64 // of Accepted, at least those that OpenSSL decrypted and did not resume: another session id context, a session that timed out, a cipher that is not permitted. Under Capped alone
@@ -19,10 +21,12 @@ type Stats struct {
 	Marked           uint64 // tickets not looked at, since their server name has led to different contexts
 	Errors           uint64 // verdicts -1, or 0 with WithSoftErrors
 	Asked            uint64 // times a handshake entered Go to ask a KeyStore
+	NotAsked         uint64 // times no KeyStore was asked, because the handshake ran on a stack that is not its thread's own
 	Panics           uint64 // panics of a KeyStore
 	RefreshErrors    uint64 // refreshes in which the source failed
 
-	// Of servers under the preload library alone.
+	// Of servers under the preload library alone. Each process counts the options of
+	// a context once, at its first connection.
 	Contexts        uint64 // SSL_CTX attached
 	Displaced       uint64 // ticket callbacks that servers set, and that stek answers instead
 	TicketsOff      uint64 // contexts with tickets switched off, SSL_OP_NO_TICKET

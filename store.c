@@ -60,8 +60,8 @@ void stekc_store_release(struct stekc_store *store)
     else
         stekc_table_free(store->table);
     free(store);
-    if (!inherited && ask.released != NULL)
-        ask.released(ask.handle);
+    if (!inherited && ask.released != NULL && stekc_stack() != STEKC_STACK_OTHER)
+        ask.released(ask.handle); /* Go must not be entered on another stack */
 }
 
 int stekc_store_inherited(const struct stekc_store *store)

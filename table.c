@@ -104,7 +104,10 @@ static void write_slot(struct stekc_slot *slot, const struct stek_key *keys, siz
 
 void stekc_table_resume(struct stekc_table *table)
 {
-    stekc_clocks_copy(&stekc_writer_of(table)->clocks, &table->clocks);
+    struct stekc_clocks *clocks = &stekc_writer_of(table)->clocks;
+
+    stekc_clocks_copy(clocks, &table->clocks);
+    stekc_clocks_own(clocks);
 }
 
 void stekc_table_use_clock(struct stekc_table *table, int clock)

@@ -46,6 +46,7 @@ struct stekc_clocks {
     _Atomic int64_t wall_offset; /* ns: wall clock minus monotonic clock, both then */
     _Atomic int64_t boot_ahead;  /* ns: boot clock minus monotonic clock then */
     _Atomic int64_t edge;        /* where a window begins or ends next */
+    _Atomic uint64_t name_space; /* whose clocks they are; 0 not known */
 };
 
 /* The keys. The first word says what this is, in every version. */
@@ -80,12 +81,16 @@ struct stekc_writer {
 
 /* stekc_clocks_start begins with both clocks, now. stekc_clocks_use takes one or both;
    if that is a change, no time is held any more. stekc_clocks_hold returns now, by
-   the exact clocks, and keeps time from going back behind it. They are for the clocks
-   that only the writer has; stekc_clocks_copy copies these to readers. */
+   the exact clocks, and keeps time from going back behind it, unless the wall clock was
+   wrong. stekc_clocks_own notes that they are those of this process. They are for the
+   clocks that only the writer has; stekc_clocks_copy copies these to readers.
+   stekc_clocks_are_ours tells that this process has the same clocks as the writer. */
 void stekc_clocks_start(struct stekc_clocks *clocks);
 void stekc_clocks_use(struct stekc_clocks *clocks, int clock);
 void stekc_clocks_set_edge(struct stekc_clocks *clocks, int64_t edge);
 struct stek_now stekc_clocks_hold(struct stekc_clocks *clocks);
+void stekc_clocks_own(struct stekc_clocks *clocks);
+int stekc_clocks_are_ours(const struct stekc_clocks *clocks);
 void stekc_clocks_copy(struct stekc_clocks *to, const struct stekc_clocks *from);
 
 /* Sizes of the parts in bytes, whole pages. */

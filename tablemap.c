@@ -408,6 +408,10 @@ enum stekc_opened stekc_table_open(int keys_file, int counts_file, enum stek_acc
         give_back(mapped);
         return STEKC_OPEN_FAILED;
     }
+    if (found == STEKC_OPENED && !stekc_clocks_are_ours(&mapped->clocks)) {
+        give_back(mapped);
+        return STEKC_OPEN_CLOCKS;
+    }
     if (access == STEK_WRITER && found == STEKC_OPENED)
         stekc_table_resume(mapped);
     else if (access == STEK_WRITER)

@@ -301,12 +301,10 @@ static void note_mode(int mode)
         put(&shared->verified, 1);
 }
 
-/* read_modes looks at the verify modes of all contexts. It does not wait for one that is
-   being attached, and then assumes that some context verifies. */
+/* read_modes looks at the verify modes of all contexts: once after one was attached. */
 static int read_modes(void)
 {
-    if (pthread_mutex_trylock(&lock) != 0)
-        return 1;
+    stekc_scope_lock();
     atomic_store(&unread, 0);
     for (const struct standing *at = all; at != NULL; at = at->next)
         note_mode(ossl.SSL_CTX_get_verify_mode(at->context));
@@ -332,10 +330,9 @@ static int some_verify(int mode)
    hello that the others are of, and what was done. */
 enum { ASSUMED = 1, SETTLED = 2, FLAGS = 0xff };
 static struct {
-    pthread_mutex_t lock;
     atomic_int ready;
     int hello, key, scope;
-} index_of = {PTHREAD_MUTEX_INITIALIZER, 0, -1, -1, -1};
+} index_of = {0, -1, -1, -1};
 
 struct noted {
     uintptr_t hello; /* and flags */
@@ -343,14 +340,13 @@ struct noted {
     uintptr_t scope; /* that was assumed */
 };
 
-/* has_indexes makes the places for what is noted: not before some context verifies, since
+/* has_indexes makes the places for what is noted, once: not before some context verifies, since
    each costs every connection of the process. */
 static int has_indexes(void)
 {
     if (atomic_load_explicit(&index_of.ready, memory_order_acquire))
         return 1;
-    if (pthread_mutex_trylock(&index_of.lock) != 0)
-        return 0; /* another thread is at it */
+    stekc_scope_lock();
     if (!atomic_load(&index_of.ready)) {
         index_of.hello = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
         index_of.key = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
@@ -359,7 +355,7 @@ static int has_indexes(void)
                               index_of.hello >= 0 && index_of.key >= 0 && index_of.scope >= 0,
                               memory_order_release);
     }
-    pthread_mutex_unlock(&index_of.lock);
+    stekc_scope_unlock();
     return atomic_load(&index_of.ready);
 }
 

@@ -1,7 +1,9 @@
 package stek
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"sync/atomic"
@@ -40,20 +42,59 @@ func newUserStore(store KeyStore) (*userStore, error) {
 	return u, err
 }
 
-// guard calls f and makes a panic an error.
-func (u *userStore) guard(f func() error) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = u.panicked(cause)
-		}
+// errExited: a method called runtime.Goexit, as testing.T.FailNow does.
+var errExited = errors.New("KeyStore ended its goroutine (runtime.Goexit)")
+
+// guard calls f in a goroutine of its own, and makes a panic an error, and also that
+// f ends that goroutine.
+func (u *userStore) guard(f func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		err := errExited
+		defer func() {
+			if cause := recover(); cause != nil {
+				err = u.panicked(cause)
+			} else if err == errExited {
+				err = u.panicked(errExited)
+			}
+			result <- err
+		}()
+		err = f()
 	}()
-	return f()
+	return <-result
 }
 
 // panicked counts a panic that was stopped, and makes it an error.
 func (u *userStore) panicked(cause any) error {
 	u.panics.Add(1)
+	if cause == errExited {
+		return errExited
+	}
 	return fmt.Errorf("KeyStore panicked: %v", cause)
+}
+
+// questions counts those under way. The zero value is open.
+type questions struct{ n atomic.Int64 }
+
+// closedQuestions is what n counts from after close.
+const closedQuestions = math.MinInt64
+
+// begin reports whether a question may be asked; if so, end follows.
+func (q *questions) begin() bool {
+	if q.n.Add(1) > 0 {
+		return true
+	}
+	q.n.Add(-1)
+	return false
+}
+
+func (q *questions) end() { q.n.Add(-1) }
+
+// close lets no more questions begin, and waits for the end of those that have.
+func (q *questions) close() {
+	for q.n.Add(closedQuestions); q.n.Load() != closedQuestions; {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // Clock: the windows are wall-clock times.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-stek/stek/internal/securemem"
@@ -51,9 +53,9 @@ type asked struct {
 	mu   sync.Mutex
 	keys []Key // the first encrypts
 
-	none, failCurrent, failNamed, panics atomic.Bool
-	delay                                atomic.Int64 // ns
-	namedCalls                           atomic.Int64
+	none, failCurrent, failNamed, panics, exits atomic.Bool
+	delay                                       atomic.Int64 // ns
+	namedCalls                                  atomic.Int64
 }
 
 func newAsked(t *testing.T) *asked { return &asked{keys: []Key{randomKey(t)}} }
@@ -75,6 +77,8 @@ func (a *asked) CurrentKey() (Key, error) {
 	switch {
 	case a.panics.Load():
 		panic("index out of range")
+	case a.exits.Load():
+		runtime.Goexit()
 	case a.failCurrent.Load():
 		return Key{}, errDisk
 	case a.none.Load():
@@ -120,6 +124,9 @@ func (l *listed) Keys() ([]Key, error) {
 	if l.panics.Load() {
 		panic("no list")
 	}
+	if l.exits.Load() {
+		runtime.Goexit()
+	}
 	return l.list, nil
 }
 
@@ -149,6 +156,55 @@ func TestAskedKeyStoreRenewsWhenItsCurrentKeyChanges(t *testing.T) {
 	})
 }
 
+// OpenSSL runs the handshakes of such a context, and the callback, on stacks on
+// which Go ends the process.
+func TestKeyStoreIsNotAskedOnTheStackOfAJob(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := newAsked(t)
+		ks := openStore(t, store)
+		p.attach(ks)
+		session := p.newSession()
+		require.Equal(t, "Reused", p.connect(session).String())
+		p.server.SetAsync()
+		before := ks.Stats()
+		for range 3 {
+			r := p.connect(session)
+			require.Equal(t, "New", r.String())
+			require.Empty(t, r.Alerts)
+		}
+		after := ks.Stats()
+		require.Equal(t, before.Asked, after.Asked)
+		require.GreaterOrEqual(t, after.NotAsked, before.NotAsked+6, "for an offered ticket and for a fresh one, three times")
+		require.Equal(t, before.Unknown+3, after.Unknown)
+		require.Equal(t, before.Errors, after.Errors)
+		require.NoError(t, ks.Err())
+	})
+}
+
+func TestListerServesOnTheStackOfAJobAsLongAsItHasACurrentKey(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := newListed(t, false, randomKey(t))
+		ks := openStore(t, store)
+		p.server.SetAsync()
+		p.attach(ks)
+		session := p.newSession()
+		require.Equal(t, "Reused", p.connect(session).String())
+		require.Zero(t, ks.Stats().NotAsked)
+
+		ended := store.key()
+		ended.NotAfter, ended.DecryptUntil = time.Now(), time.Now().Add(time.Hour)
+		store.setList(ended)
+		require.Eventually(t, func() bool { return ks.Keys()[0].State == ticketkey.Previous }, 5*time.Second, time.Millisecond)
+		before := ks.Stats()
+		r := p.connect(session)
+		require.Equal(t, "Reused", r.String())
+		require.Empty(t, r.NewSessionTickets, "a fresh ticket has no key, and is not promised")
+		require.Equal(t, "New", p.connect(nil).String())
+		require.Greater(t, ks.Stats().NotAsked, before.NotAsked)
+		require.Zero(t, ks.Stats().Asked)
+	})
+}
+
 func TestKeyStoreThatPanicsFailsOneHandshake(t *testing.T) {
 	eachCallback(t, func(t *testing.T, p pair) {
 		store := newAsked(t)
@@ -162,6 +218,30 @@ func TestKeyStoreThatPanicsFailsOneHandshake(t *testing.T) {
 		require.EqualValues(t, 1, ks.Stats().Panics)
 		store.panics.Store(false)
 		require.Equal(t, "Reused", p.connect(session).String())
+	})
+}
+
+// C cannot go on then: what the caller deferred runs, and the rest of the program does.
+func TestKeyStoreThatEndsTheGoroutineOfAHandshakeIsReported(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := newAsked(t)
+		ks, err := OpenStore(store, quiet())
+		require.NoError(t, err)
+		p.attach(ks)
+		store.exits.Store(true)
+		var handshake sync.WaitGroup
+		for range 3 {
+			handshake.Go(func() {
+				p.connect(nil)
+				t.Error("it ended")
+			})
+		}
+		handshake.Wait()
+		require.EqualValues(t, 3, ks.Stats().Panics)
+		require.ErrorContains(t, ks.Err(), "ask KeyStore for the current key: KeyStore ended its goroutine (runtime.Goexit)")
+		store.exits.Store(false)
+		require.Equal(t, "Reused", p.connect(p.newSession()).String())
+		require.NoError(t, ks.Close(), "it waits for no question that has ended so")
 	})
 }
 
@@ -307,6 +387,96 @@ func TestListThatFailsKeepsThePublishedKeys(t *testing.T) {
 	store.setList(duplicate, duplicate)
 	require.Eventually(t, func() bool { return ks.Stats().RefreshErrors == 2 }, 5*time.Second, time.Millisecond)
 	require.ErrorContains(t, ks.Err(), "its name occurs twice")
+}
+
+// testing.T.FailNow ends a goroutine so.
+func TestListThatEndsItsGoroutineIsAFailure(t *testing.T) {
+	store := newListed(t, false, randomKey(t))
+	store.exits.Store(true)
+	_, err := OpenStore(store, quiet())
+	require.EqualError(t, err, "list keys of KeyStore: KeyStore ended its goroutine (runtime.Goexit)")
+	store.exits.Store(false)
+	ks := openStore(t, store)
+	store.exits.Store(true)
+	store.changed <- struct{}{}
+	require.Eventually(t, func() bool { return ks.Stats().RefreshErrors >= 1 }, 5*time.Second, time.Millisecond)
+	require.ErrorContains(t, ks.Err(), "KeyStore ended its goroutine (runtime.Goexit)")
+	require.EqualValues(t, ks.Stats().RefreshErrors, ks.Stats().Panics)
+	require.Len(t, ks.Keys(), 1)
+	store.exits.Store(false)
+	require.Eventually(t, func() bool { return ks.Err() == nil }, 5*time.Second, time.Millisecond)
+}
+
+func TestOpenStoreFailsIfAMethodEndsItsGoroutine(t *testing.T) {
+	_, err := OpenStore(&exitsAtOnce{}, quiet())
+	require.EqualError(t, err, "open keystore: KeyStore ended its goroutine (runtime.Goexit)")
+}
+
+// exitsAtOnce is a Lister that cannot be opened.
+type exitsAtOnce struct{ listed }
+
+func (*exitsAtOnce) Changed() <-chan struct{} { runtime.Goexit(); return nil }
+
+func TestLoggerThatEndsItsGoroutineStopsNothing(t *testing.T) {
+	store := newListed(t, false, randomKey(t))
+	ks, err := OpenStore(store, WithLogger(slog.New(exitingHandler{})))
+	require.NoError(t, err)
+	defer ks.Close()
+	store.panics.Store(true)
+	store.changed <- struct{}{}
+	require.Eventually(t, func() bool { return ks.Stats().RefreshErrors >= 1 }, 5*time.Second, time.Millisecond)
+	store.panics.Store(false)
+	require.Eventually(t, func() bool { return ks.Err() == nil }, 5*time.Second, time.Millisecond)
+}
+
+type exitingHandler struct{ slog.Handler }
+
+func (exitingHandler) Enabled(context.Context, slog.Level) bool { runtime.Goexit(); return false }
+
+func TestCloseWaitsForAQuestionAndThereIsNoneAfterIt(t *testing.T) {
+	eachCallback(t, func(t *testing.T, p pair) {
+		store := &slow{asked: newAsked(t), begun: make(chan struct{}, 1), end: make(chan struct{})}
+		ks, err := OpenStore(store, quiet())
+		require.NoError(t, err)
+		p.attach(ks)
+		var ended, closed atomic.Bool
+		var both sync.WaitGroup
+		both.Go(func() {
+			assert.True(t, p.connect(nil).OK())
+			ended.Store(true)
+		})
+		<-store.begun
+		both.Go(func() {
+			assert.NoError(t, ks.Close())
+			assert.True(t, store.ended.Load(), "no method runs any more")
+			closed.Store(true)
+		})
+		require.Never(t, closed.Load, 50*time.Millisecond, time.Millisecond)
+		close(store.end)
+		both.Wait()
+		require.True(t, ended.Load() && closed.Load())
+		before := store.calls.Load()
+		require.True(t, p.connect(nil).OK())
+		require.Equal(t, before, store.calls.Load())
+	})
+}
+
+// slow is a KeyStore whose first answer is waited for.
+type slow struct {
+	*asked
+	begun, end chan struct{}
+	ended      atomic.Bool
+	calls      atomic.Int64
+}
+
+func (s *slow) CurrentKey() (Key, error) {
+	if s.calls.Add(1) == 1 {
+		s.begun <- struct{}{}
+		<-s.end
+		time.Sleep(20 * time.Millisecond)
+		s.ended.Store(true)
+	}
+	return s.asked.CurrentKey()
 }
 
 // A KeyStore that reuses its buffers can wipe a secret while it is copied. What

@@ -47,6 +47,15 @@ type Rotator interface {
 	Rotate(now ticketkey.Now) error
 }
 
+// A Revoker is a Source that can make all tickets worthless on demand.
+type Revoker interface {
+	// Revoke destroys every key, upcoming ones too, and makes a fresh one
+	// current at now; Keys then returns that alone. With an error no key of
+	// before may be left in the Source: it makes the fresh key at a later call
+	// of Keys.
+	Revoke(now ticketkey.Now) error
+}
+
 // An Adopter is a Source that can go on with keys that it did not make, as those
 // that an agent left in a table which servers still read.
 type Adopter interface {

@@ -103,6 +103,14 @@ func stekgo_rotate(handle C.uintptr_t, text *C.char, size C.size_t) (result C.in
 	return fail(cgo.Handle(handle).Value().(*stek.Keystore).Rotate(), text, size)
 }
 
+// stekgo_revoke destroys all keys and makes a fresh one current.
+//
+//export stekgo_revoke
+func stekgo_revoke(handle C.uintptr_t, text *C.char, size C.size_t) (result C.int) {
+	defer stopPanic(&result, text, size)
+	return fail(cgo.Handle(handle).Value().(*stek.Keystore).Revoke(), text, size)
+}
+
 // stekgo_close empties the table and ends the handle. Nothing writes to the
 // table after it.
 //

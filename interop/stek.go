@@ -101,6 +101,16 @@ func (s *Stek) Rotate(t *testing.T) {
 	Eventually(t, "a fresh key is current", func() bool { return s.Current(t) != before })
 }
 
+// Revoke destroys all keys, within a second.
+func (s *Stek) Revoke(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	out, err := stekCommand(t, "revoke", fmt.Sprint(s.pid())).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Less(t, time.Since(began), time.Second)
+	require.Len(t, s.Status(t).Keys, 1)
+}
+
 func stekCommand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), built(t).stek, args...)

@@ -268,6 +268,7 @@ static void load(void *argument)
     }
     if (!find(handle, "stekgo_open", &go.open, text, size) ||
         !find(handle, "stekgo_rotate", &go.rotate, text, size) ||
+        !find(handle, "stekgo_revoke", &go.revoke, text, size) ||
         !find(handle, "stekgo_close", &go.close, text, size))
         return;
     loaded = go;

@@ -19,6 +19,7 @@ struct stek_go {
     int (*open)(char *uri, void *table, uintptr_t *handle, int64_t *lifetime, char *text,
                 size_t size);
     int (*rotate)(uintptr_t handle, char *text, size_t size);
+    int (*revoke)(uintptr_t handle, char *text, size_t size);
     int (*close)(uintptr_t handle, char *text, size_t size);
 };
 

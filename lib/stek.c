@@ -44,7 +44,7 @@ static void survive_fork(void)
 /* A call into Go, made by its thread. */
 struct go_call {
     const struct stek_go *go;
-    enum { GO_OPEN, GO_ROTATE, GO_CLOSE } function;
+    enum { GO_OPEN, GO_ROTATE, GO_REVOKE, GO_CLOSE } function;
     const char *uri;          /* of GO_OPEN */
     struct stekc_table *table;
     struct stek_entry *entry;
@@ -64,6 +64,9 @@ static void make_call(void *argument)
         break;
     case GO_ROTATE:
         call->result = call->go->rotate(entry->keystore, call->text, sizeof call->text);
+        break;
+    case GO_REVOKE:
+        call->result = call->go->revoke(entry->keystore, call->text, sizeof call->text);
         break;
     case GO_CLOSE:
         call->result = call->go->close(entry->keystore, call->text, sizeof call->text);
@@ -170,22 +173,31 @@ stek_status stek_close(stek_store *store)
     return status;
 }
 
-static stek_status rotate_locked(stek_store *store)
-{
-    struct go_call call = {.function = GO_ROTATE};
-    stek_status status = entry_of(store, &call.entry);
-
-    return status == STEK_OK ? in_go(&call) : status;
-}
-
-stek_status stek_rotate(stek_store *store)
+/* in_go_for makes a call into Go for an open store. */
+static stek_status in_go_for(stek_store *store, struct go_call *call)
 {
     stek_status status;
 
     take_lock();
-    status = rotate_locked(store);
+    status = entry_of(store, &call->entry);
+    if (status == STEK_OK)
+        status = in_go(call);
     give_lock();
     return status;
+}
+
+stek_status stek_rotate(stek_store *store)
+{
+    struct go_call call = {.function = GO_ROTATE};
+
+    return in_go_for(store, &call);
+}
+
+stek_status stek_revoke(stek_store *store)
+{
+    struct go_call call = {.function = GO_REVOKE};
+
+    return in_go_for(store, &call);
 }
 
 /* ---- contexts ---- */
@@ -302,7 +314,7 @@ stek_status stek_inspect(struct ssl_ctx_st *ctx, stek_store *store, unsigned *wa
         status = of_result(stekc_inspect(ctx, entry->lifetime, &report), &report);
     give_lock();
     if (status == STEK_OK)
-        *warnings = report.warnings;
+        *warnings = report.warnings & ~(unsigned)STEKC_WARN_ASYNC; /* nobody is asked */
     return status;
 }
 

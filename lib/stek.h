@@ -259,18 +259,33 @@ const char *stek_warning_text(stek_warning warning);
 stek_status stek_rotate(stek_store *store) STEK_NODISCARD;
 
 /*
+ * stek_revoke makes all tickets that were issued until now worthless at once, in
+ * every process that shares the store: it destroys all keys, and a fresh one is
+ * current. Use it if a ticket may have been stolen, or if clients that have
+ * tickets are to be authenticated again. Open connections stay open.
+ *
+ * STEK_ERR_ARG, STEK_ERR_HANDLE, STEK_ERR_FORKED; STEK_ERR_BACKEND if there is no
+ * new key yet: all keys are destroyed all the same, and one is made as soon as
+ * the system has random bytes.
+ *
+ * Any thread, of the process that opened store.
+ */
+stek_status stek_revoke(stek_store *store) STEK_NODISCARD;
+
+/*
  * Counts since the store was opened, of all processes that share it. They only
  * grow.
  */
 typedef struct {
     uint64_t issued;            /* tickets encrypted */
-    uint64_t renewed;           /* resumptions with a fresh ticket */
+    uint64_t renewed;           /* of accepted: to bring a fresh ticket */
     uint64_t accepted;          /* tickets with a key in force, those renewed
                                    among them; OpenSSL checks the MAC after that */
     uint64_t accepted_previous; /* of accepted: under a key no longer current */
     uint64_t unknown;           /* tickets under a key name not known */
     uint64_t expired;           /* tickets under a key whose window is over */
-    uint64_t declined;          /* tickets not issued: no current key, or an error */
+    uint64_t declined;          /* tickets not issued: no current key, no known
+                                   server name, or an error */
     uint64_t limited;           /* tickets not looked at: more than 8 in a hello */
     uint64_t aged;              /* of accepted: refused by auth_age_cap_seconds */
     uint64_t errors;            /* failures, soft ones among them */

@@ -56,6 +56,7 @@ static void fault(const char *what, enum stekc_opened result, int cause)
     const char *why = result == STEKC_OPEN_EMPTY     ? "it is shorter than a key table"
                       : result == STEKC_OPEN_FOREIGN ? "it is no key table"
                       : result == STEKC_OPEN_VERSION ? "it is a key table of another version of stek"
+                      : result == STEKC_OPEN_CLOCKS  ? "its agent is in another time namespace, with other clocks"
                                                      : strerror(cause);
 
     snprintf(settings.fault, sizeof settings.fault, "key table %.100s: %s", what, why);

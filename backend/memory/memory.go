@@ -77,6 +77,14 @@ func (s *Source) Rotate(now ticketkey.Now) error {
 	return nil
 }
 
+// Revoke destroys all keys and makes a new one that is current at now. If the
+// operating system has no random bytes it returns the error, and Keys makes that
+// key later.
+func (s *Source) Revoke(now ticketkey.Now) error {
+	s.destroyAll()
+	return s.add(now.Low)
+}
+
 // Adopt takes over those of keys that are current or previous at now, and goes
 // on with the schedule where they are.
 func (s *Source) Adopt(keys []ticketkey.Key, now ticketkey.Now) error {
@@ -140,11 +148,15 @@ func (s *Source) Refused() []string {
 
 // Close wipes all keys.
 func (s *Source) Close() error {
+	s.destroyAll()
+	return nil
+}
+
+func (s *Source) destroyAll() {
 	for _, k := range s.keys {
 		k.memory.Free()
 	}
 	s.keys = nil
-	return nil
 }
 
 func (s *Source) destroyExpired(now ticketkey.Now) {

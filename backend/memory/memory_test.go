@@ -2,12 +2,14 @@ package memory
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-stek/stek/backend"
+	"github.com/go-stek/stek/internal/securemem"
 	"github.com/go-stek/stek/ticketkey"
 )
 
@@ -110,6 +112,34 @@ func TestRotateNowStartsTheScheduleAnew(t *testing.T) {
 	// Twice at one instant, too.
 	require.NoError(t, s.Rotate(ticketkey.At(again)))
 	keysAt(t, s, again)
+}
+
+func TestRevokeDestroysAllKeysAlsoIfNoneCanBeMade(t *testing.T) {
+	s := newSource(t, Config{Rotation: time.Hour})
+	keysAt(t, s, noon)
+	keysAt(t, s, noon.Add(55*time.Minute)) // with an upcoming one
+	at := noon.Add(56 * time.Minute)
+	old := slices.Clone(s.keys)
+	require.Len(t, old, 2)
+	require.NoError(t, s.Revoke(ticketkey.At(at)))
+	set, again := keysAt(t, s, at)
+	require.Equal(t, 1, set.Len())
+	require.Equal(t, at, set.Keys()[0].NotBefore)
+	require.Equal(t, at.Add(50*time.Minute), again)
+	for _, k := range old {
+		require.Empty(t, k.memory.Bytes(), "given back to the system")
+		require.NotEqual(t, k.Name, set.Keys()[0].Name)
+	}
+
+	held := s.keys[0].memory
+	s.random = func([]byte) error { return errors.New("no random bytes") }
+	require.EqualError(t, s.Revoke(ticketkey.At(at)), "no random bytes\nno random bytes")
+	require.Empty(t, held.Bytes())
+	require.Empty(t, s.keys)
+	s.random = securemem.Random
+	set, _ = keysAt(t, s, at.Add(time.Second))
+	_, ok := set.ForEncrypt(ticketkey.At(at.Add(time.Second)))
+	require.True(t, ok)
 }
 
 func TestSuspendedMachineWakesWithAFreshKey(t *testing.T) {

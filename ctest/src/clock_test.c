@@ -3,11 +3,15 @@
  * clocks of our own.
  */
 #define _GNU_SOURCE
+#include <sys/stat.h>
 #include <time.h>
 
 static int clock_by_hand(clockid_t id, struct timespec *out);
+static int stat_by_hand(const char *path, struct stat *status);
 #define clock_gettime clock_by_hand
+#define stat(path, status) stat_by_hand(path, status)
 #include "../../clock.c"
+#undef stat
 #undef clock_gettime
 #include "check.h"
 
@@ -23,6 +27,9 @@ static struct {
     int coarse;      /* whether the system has such clocks */
     int late;        /* the next tick comes when the wall clock is read */
     int boots, walls; /* how often these clocks were read */
+    int64_t name_space_ahead; /* how much of the monotonic and the boot clock a time
+                                 namespace adds */
+    uint64_t name_space;      /* its number; 0 if there is no /proc, 1 if the kernel has none */
 } by_hand;
 
 /* As in Linux, whose timekeeping moves the coarse clocks to the instant of a change. */
@@ -67,9 +74,20 @@ static int clock_by_hand(clockid_t id, struct timespec *out)
            : id == CLOCK_MONOTONIC        ? by_hand.ran
            : id == CLOCK_MONOTONIC_COARSE ? at_tick(by_hand.ran)
                                           : by_hand.ran + by_hand.slept;
+    if (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE)
+        time += by_hand.name_space_ahead;
     out->tv_sec = time / NANOSECONDS;
     out->tv_nsec = time % NANOSECONDS;
     return 0;
+}
+
+static int stat_by_hand(const char *path, struct stat *status)
+{
+    int is_it = strcmp(path, "/proc/self/ns/time") == 0;
+
+    memset(status, 0, sizeof *status);
+    status->st_ino = by_hand.name_space;
+    return by_hand.name_space > (uint64_t)is_it ? 0 : -1;
 }
 
 /* new_table has no keys: time is all that is asked of it. */
@@ -81,6 +99,7 @@ static struct stekc_table *new_table(void)
     by_hand.coarse = 1;
     by_hand.ran = hour + TICK / 3;
     by_hand.slept = 7 * hour;
+    by_hand.name_space = 4026531834;
     memset(&table, 0, sizeof table);
     stekc_clocks_start(&table.clocks);
     stekc_clocks_set_edge(&table.clocks, INT64_MAX);
@@ -214,6 +233,131 @@ static void other_clocks_hold_no_time(void)
     CHECK(stekc_table_exactly_now(table).high == wall() - hour);
 }
 
+/* ---- one wrong minute ---- */
+
+/* A key that its owner lists all the time, and that ends at the time given. */
+static enum stek_state listed_until(struct stekc_table *table, int64_t end)
+{
+    struct stek_key key = test_key(1, 0, end, end), found;
+
+    stekc_table_stage(table)[0] = key;
+    CHECK(stekc_table_publish(table, 1) == 0);
+    return stekc_table_current(table, stekc_table_now(table), &found);
+}
+
+static struct stekc_table *whole_table(void)
+{
+    unsigned refused;
+    struct stekc_table *table;
+
+    new_table(); /* sets the clocks */
+    table = stekc_table_new(STEK_PRIVATE, &refused);
+    CHECK(table != NULL);
+    return table;
+}
+
+static void a_wrong_minute_is_forgotten_when_the_clock_is_right_again(void)
+{
+    const int64_t year = 365 * 24 * hour;
+    struct stekc_table *table = whole_table();
+    int64_t soon = wall() + hour, later = wall() + 12 * hour;
+
+    CHECK(listed_until(table, later) == STEK_CURRENT);
+    for (int i = 0; i < 3; i++) {
+        step(year);
+        CHECK(listed_until(table, later) == STEK_NO_KEY);
+        by_hand.ran += NANOSECONDS;
+        step(i == 1 ? 3 * NANOSECONDS - year : -year); /* not quite right, perhaps */
+        CHECK(listed_until(table, later) == STEK_CURRENT);
+        CHECK(listed_until(table, wall() + year) == STEK_CURRENT);
+    }
+    by_hand.ran += hour;
+    CHECK(listed_until(table, soon) == STEK_NO_KEY);
+    step(year);
+    CHECK(listed_until(table, soon) == STEK_NO_KEY);
+    step(-year);
+    CHECK(listed_until(table, soon) == STEK_NO_KEY); /* it ended by both clocks */
+    CHECK(listed_until(table, later) == STEK_CURRENT);
+    stekc_table_free(table);
+}
+
+/* Nothing comes back that had ended by the clock that was ahead while both agreed. */
+static void ends_within_the_error_stay(void)
+{
+    struct stekc_table *table = whole_table();
+    int64_t end;
+
+    step(CLOCK_ERROR / 2);
+    end = wall();
+    CHECK(listed_until(table, end) == STEK_NO_KEY);
+    step(hour);
+    stekc_table_hold_time(table);
+    step(-hour - CLOCK_ERROR / 2);
+    CHECK(listed_until(table, end) == STEK_NO_KEY);
+    stekc_table_free(table);
+}
+
+/* Where the clocks do not agree nobody knows which is right. */
+static void what_was_held_stays_as_long_as_the_clocks_disagree(void)
+{
+    struct stekc_table *table = whole_table();
+    int64_t end;
+
+    step(24 * hour); /* it was slow at the start, say */
+    end = wall();
+    CHECK(listed_until(table, end) == STEK_NO_KEY);
+    step(-hour); /* and is wrong now */
+    CHECK(listed_until(table, end) == STEK_NO_KEY);
+    stekc_table_use_clock(table, STEK_CLOCK_BOOT);
+    CHECK(listed_until(table, wall() + 1) == STEK_CURRENT);
+    stekc_table_free(table);
+}
+
+/* ---- time namespaces ---- */
+
+static int ours_in(struct stekc_table *table, uint64_t name_space, int64_t ahead)
+{
+    uint64_t here = by_hand.name_space;
+    int64_t before = by_hand.name_space_ahead;
+    int ours;
+
+    by_hand.name_space = name_space;
+    by_hand.name_space_ahead = ahead;
+    ours = stekc_clocks_are_ours(&table->clocks);
+    by_hand.name_space = here;
+    by_hand.name_space_ahead = before;
+    return ours;
+}
+
+static void clocks_of_another_time_namespace_are_told(void)
+{
+    struct stekc_table *table = new_table();
+
+    CHECK(ours_in(table, 4026531834, 0));
+    CHECK(!ours_in(table, 4026532000, 24 * hour));
+    CHECK(!ours_in(table, 4026532000, -hour));
+    CHECK(!ours_in(table, 0, 2 * NANOSECONDS));
+    CHECK(ours_in(table, 4026532000, 0)); /* one without offsets */
+    CHECK(ours_in(table, 0, 0));
+}
+
+static void steps_and_sleep_do_not_make_them_foreign(void)
+{
+    struct stekc_table *table = new_table();
+
+    step(24 * hour); /* since time was held */
+    CHECK(ours_in(table, 4026531834, 0));
+    stekc_clocks_hold(&table->clocks);
+    CHECK(ours_in(table, 0, 0) && !ours_in(table, 0, hour));
+    sleep_for(24 * hour);
+    CHECK(ours_in(table, 4026531834, 0));
+    CHECK(ours_in(table, 0, 0) && !ours_in(table, 0, hour));
+    by_hand.name_space = 1; /* and a kernel without such namespaces has none */
+    stekc_clocks_start(&table->clocks);
+    step(hour);
+    CHECK(ours_in(table, 1, 0));
+}
+
 static void any_number_may_be_in_a_damaged_table(void)
 {
     struct stekc_table *table = new_table();
@@ -226,6 +370,13 @@ static void any_number_may_be_in_a_damaged_table(void)
     CHECK(now.low >= table->clocks.low && now.low <= now.high);
     now = stekc_table_exactly_now(table);
     CHECK(now.low >= table->clocks.low && now.low <= now.high);
+    for (int64_t any = INT64_MIN; any != 0; any = any < -1 ? any / 2 : 0) {
+        table->clocks.boot_offset = table->clocks.wall_offset = table->clocks.boot_ahead = any;
+        table->clocks.name_space = 0;
+        CHECK(!stekc_clocks_are_ours(&table->clocks));
+        table->clocks.high = INT64_MAX;
+        stekc_clocks_hold(&table->clocks);
+    }
 }
 
 int main(void)
@@ -238,6 +389,11 @@ int main(void)
     RUN(a_tick_is_not_before_what_was_held);
     RUN(undone_to_the_nanosecond_is_seen_when_time_is_held);
     RUN(other_clocks_hold_no_time);
+    RUN(a_wrong_minute_is_forgotten_when_the_clock_is_right_again);
+    RUN(ends_within_the_error_stay);
+    RUN(what_was_held_stays_as_long_as_the_clocks_disagree);
+    RUN(clocks_of_another_time_namespace_are_told);
+    RUN(steps_and_sleep_do_not_make_them_foreign);
     RUN(any_number_may_be_in_a_damaged_table);
     RUN(without_coarse_clocks_the_exact_one_is_read);
     return 0;

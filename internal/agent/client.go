@@ -28,7 +28,7 @@ const (
 	answerSize = 1 << 20
 )
 
-// A Peer is a process that answers stek status and stek rotate.
+// A Peer is a process that answers stek status, stek rotate and stek revoke.
 type Peer struct {
 	PID  int // 0: of another process namespace
 	UID  int
@@ -97,9 +97,15 @@ func (p Peer) Status(ctx context.Context) (Status, error) {
 }
 
 // Rotate makes a fresh key current in every table of the process.
-func (p Peer) Rotate(ctx context.Context) error {
-	if _, err := p.ask(ctx, http.MethodPost, "/rotate"); err != nil {
-		return fmt.Errorf("rotate in process %d: %w", p.PID, err)
+func (p Peer) Rotate(ctx context.Context) error { return p.tell(ctx, "rotate") }
+
+// Revoke destroys all keys in every table of the process, and makes a fresh one
+// current in each.
+func (p Peer) Revoke(ctx context.Context) error { return p.tell(ctx, "revoke") }
+
+func (p Peer) tell(ctx context.Context, verb string) error {
+	if _, err := p.ask(ctx, http.MethodPost, "/"+verb); err != nil {
+		return fmt.Errorf("%s in process %d: %w", verb, p.PID, err)
 	}
 	return nil
 }

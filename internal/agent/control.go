@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A Control answers stek status and stek rotate, for root and for the user that
-// the process runs as.
+// A Control answers stek status, stek rotate and stek revoke, for root and for the
+// user that the process runs as.
 type Control struct {
 	server *http.Server
 }
@@ -31,10 +31,20 @@ func Serve(command, version string, tables []*Table, logger *slog.Logger) (*Cont
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(status)
 	})
-	mux.HandleFunc("POST /rotate", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("POST /rotate", each(tables, (*Table).Rotate))
+	mux.HandleFunc("POST /revoke", each(tables, (*Table).Revoke))
+	c := &Control{NewServer(mux, logger)}
+	go func() { _ = c.server.Serve(listener) }()
+	return c, nil
+}
+
+// each is a handler that does something with every table: one that fails does not
+// keep the others from it.
+func each(tables []*Table, do func(*Table) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
 		var failed error
 		for _, t := range tables {
-			if err := t.Rotate(); err != nil {
+			if err := do(t); err != nil {
 				failed = errors.Join(failed, fmt.Errorf("table %s: %w", t.Name(), err))
 			}
 		}
@@ -43,10 +53,7 @@ func Serve(command, version string, tables []*Table, logger *slog.Logger) (*Cont
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
-	})
-	c := &Control{NewServer(mux, logger)}
-	go func() { _ = c.server.Serve(listener) }()
-	return c, nil
+	}
 }
 
 // Close stops answering.

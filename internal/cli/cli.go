@@ -83,7 +83,7 @@ number of the signal that killed it.`,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 	}
-	root.AddCommand(runCommand(version), agentCommand(version), statusCommand(), rotateCommand(), doctorCommand())
+	root.AddCommand(runCommand(version), agentCommand(version), statusCommand(), rotateCommand(), revokeCommand(), doctorCommand())
 	return root
 }
 

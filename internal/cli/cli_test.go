@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -453,6 +454,26 @@ func TestAgentGoesOnWithItsTable(t *testing.T) {
 	require.Equal(t, before.Tables[0].Keys[0].Name, after[1].Name)
 }
 
+// Servers that have the table mapped judge its windows by their own boot clock.
+func TestAgentLeavesATableOfAnotherTimeNamespaceAlone(t *testing.T) {
+	path := filepath.Join(tmpfs(t), "table")
+	first := start(t, "agent", "--table", path)
+	first.await("serving ticket keys")
+	before := statusOfProcess(t, first.Process.Pid).Tables[0].Keys
+	require.Zero(t, first.end(syscall.SIGTERM))
+	there := command(t)
+	there.Args = []string{"unshare", "--time", "--fork", "--kill-child", "--boottime", "3600", "timeout", "10", os.Args[0], "agent", "--table", path}
+	there.Path = "/usr/bin/unshare"
+	out, err := there.CombinedOutput()
+	require.Error(t, err)
+	require.Equal(t, 1, there.ProcessState.ExitCode())
+	require.Equal(t, "stek: table "+path+": map "+path+": it was written in another time namespace, with other clocks: "+
+		"start the agent there, or remove the table and restart its servers\n", string(out))
+	second := start(t, "agent", "--table", path)
+	second.await("serving ticket keys")
+	require.Equal(t, before, statusOfProcess(t, second.Process.Pid).Tables[0].Keys)
+}
+
 func TestTablesOfOneAgentHaveKeysOfTheirOwn(t *testing.T) {
 	folder := tmpfs(t)
 	s := start(t, "agent", "--table", folder+"/web", "--table", folder+"/mail",
@@ -535,7 +556,7 @@ func TestStatusAnswersNobodyElse(t *testing.T) {
 	program := filepath.Join(tmpfs(t), "stek")
 	require.NoError(t, exec.Command("cp", os.Args[0], program).Run())
 	require.NoError(t, os.Chmod(filepath.Dir(program), 0o755))
-	for _, verb := range []string{"status", "rotate"} {
+	for _, verb := range []string{"status", "rotate", "revoke"} {
 		cmd := command(t, verb, fmt.Sprint(s.Process.Pid))
 		cmd.Path, cmd.Dir = program, "/"
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
@@ -562,6 +583,45 @@ func TestProcessThatDoesNotAnswerHidesNoOther(t *testing.T) {
 		}
 	}
 	require.Len(t, statusOfProcess(t, s.Process.Pid).Tables[0].Keys, 2, "rotated")
+}
+
+func TestRevokeMakesNewKeysInEveryTableOfAProcess(t *testing.T) {
+	folder := tmpfs(t)
+	s := start(t, "agent", "--table", folder+"/web", "--table", folder+"/mail")
+	s.await("table=.*/mail")
+	pid := fmt.Sprint(s.Process.Pid)
+	code, _, errs := execute(t, "rotate", pid)
+	require.Zero(t, code, errs)
+	before := statusOfProcess(t, s.Process.Pid).Tables
+	code, out, errs := execute(t, "revoke", pid)
+	require.Zero(t, code, errs)
+	require.Empty(t, out+errs)
+	for i, table := range statusOfProcess(t, s.Process.Pid).Tables {
+		require.Len(t, before[i].Keys, 2)
+		require.Len(t, table.Keys, 1)
+		require.Equal(t, "current", table.Keys[0].State)
+		for _, k := range before[i].Keys {
+			require.NotEqual(t, k.Name, table.Keys[0].Name)
+		}
+	}
+	code, _, errs = execute(t, "revoke", "1")
+	require.Equal(t, 1, code)
+	require.Equal(t, "stek: process 1: no stek run or stek agent is running here that answers this user\n", errs)
+}
+
+// In a network namespace of its own, since it is about every stek there.
+func TestRevokeWithoutAProcessIsForAll(t *testing.T) {
+	folder := tmpfs(t)
+	script := `"$0" agent --table ` + folder + `/web & "$0" agent --table ` + folder + `/mail &
+	until "$0" status 2>&1 | grep -c '^table' | grep -qx 2; do sleep 0.05; done
+	"$0" status | grep current && "$0" revoke && "$0" status | grep current; kill %1 %2; wait`
+	cmd := exec.Command("unshare", "--net", "bash", "-c", script, os.Args[0])
+	cmd.Env = append(os.Environ(), beStek)
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	names := regexp.MustCompile(`(?m)^[0-9a-f]{8}  current`).FindAllString(string(out), -1)
+	slices.Sort(names)
+	require.Len(t, slices.Compact(names), 4, string(out))
 }
 
 func TestWhatAProcessSaysIsNoCommandToTheTerminal(t *testing.T) {
@@ -775,7 +835,7 @@ func TestMetricsAreServed(t *testing.T) {
 func TestHelpHasExamplesAndVersionIsTold(t *testing.T) {
 	_, out, _ := execute(t, "--version")
 	require.Equal(t, "stek version 1.2.3\n", out)
-	for _, verb := range []string{"run", "agent", "status", "rotate", "doctor"} {
+	for _, verb := range []string{"run", "agent", "status", "rotate", "revoke", "doctor"} {
 		code, out, _ := execute(t, verb, "--help")
 		require.Zero(t, code)
 		require.Contains(t, out, "Examples:\n  stek "+verb)

@@ -75,6 +75,34 @@ ticket lifetime more. The schedule goes on from here.`,
 	}
 }
 
+func revokeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "revoke [PID]",
+		Short: "Make all tickets worthless at once",
+		Long: `revoke destroys all keys in every table of every stek run and stek agent on this
+host, or of the process PID alone, and makes a fresh key current. All tickets
+that were issued until now are worth nothing then, on every server of these
+tables: each client makes a full handshake once, and gets a new ticket.
+
+Use it if a ticket may have been stolen, or after you have revoked a client's
+certificate. stek rotate is no help there: it lets the old keys decrypt.
+
+revoke does not end connections that are open, nor sessions in a server's own
+cache: restart the servers for that. If an agent has ended, servers still have its
+keys: start it again with the same --table, and then revoke.`,
+		Example: `  stek revoke
+  stek revoke 4711`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			peers, err := peersOf(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			return each(cmd, peers, func(p agent.Peer) error { return p.Revoke(cmd.Context()) })
+		},
+	}
+}
+
 // peersOf are the process that args names, or all that answer.
 func peersOf(ctx context.Context, args []string) ([]agent.Peer, error) {
 	pid := 0
@@ -153,11 +181,11 @@ func writeTable(w io.Writer, t agent.TableStatus, now time.Time) {
 		{c.Unplaced, "tickets not looked at or not issued: where they may resume cannot be told"},
 		{c.Marked, "tickets not looked at: the server name leads to different contexts"},
 		{c.Misplaced, "handshakes ended: resumed, then led to a context that verifies clients otherwise"},
-		{c.Declined, "tickets not issued: no current key, or an error"},
+		{c.Declined, "tickets not issued: no current key, no known server name, or an error"},
 		{c.Errors, "errors"},
 		{c.Contexts, "contexts seen (SSL_CTX)"},
 		{c.Displaced, "ticket callbacks of servers displaced"},
-		{c.TicketsOff, "contexts with tickets switched off"},
+		{c.TicketsOff, "contexts with tickets switched off, at their first connection"},
 		{c.TicketsForced, "  of these forced on"},
 		{c.TicketsStateful, "contexts with stateful TLS 1.3 tickets (early data with anti-replay)"},
 		{c.TicketsNone13, "contexts that send no TLS 1.3 ticket"},

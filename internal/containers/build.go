@@ -67,6 +67,8 @@ func (b *build) stage(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
+		case path == ".git" && !entry.IsDir(): // in a worktree
+			return nil
 		case path == "build" || path == ".git":
 			return fs.SkipDir
 		case entry.IsDir():

@@ -51,7 +51,7 @@ func serverClaims() (claims []*Claim) {
 			claims = append(claims, serverClaim("servers", s, serverImage(s.Folder, suite)))
 		}
 	}
-	return append(claims, agentClaim())
+	return append(append(claims, agentClaim()), daemonClaims()...)
 }
 
 var serverImages = map[string]*Image{}
@@ -210,11 +210,10 @@ func start(ctx context.Context, args ...string) (*container, error) {
 // waitForPort waits until the server behind a published port shakes hands: the
 // engine accepts connections before the server does.
 func (c *container) waitForPort(ctx context.Context, port string) error {
-	out, err := docker(ctx, "port", c.id, port)
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, c.logs())
+	var err error
+	if c.addr, err = c.published(ctx, port); err != nil {
+		return err
 	}
-	c.addr, _, _ = strings.Cut(strings.TrimSpace(out), "\n")
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", c.addr, &tls.Config{InsecureSkipVerify: true})
 		if err == nil {
@@ -225,6 +224,16 @@ func (c *container) waitForPort(ctx context.Context, port string) error {
 			return fmt.Errorf("nobody answers on %s: %w\n%s", c.addr, err, c.logs())
 		}
 	}
+}
+
+// published is where a port of the container is on this machine.
+func (c *container) published(ctx context.Context, port string) (string, error) {
+	out, err := docker(ctx, "port", c.id, port)
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, c.logs())
+	}
+	addr, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
+	return addr, nil
 }
 
 func (c *container) exec(ctx context.Context, args ...string) (string, error) {

@@ -114,6 +114,13 @@ func (c *Context) ClearOptions(options uint64) {
 	C.ssltest_clear_options(c.live(), C.uint64_t(options))
 }
 
+// SetAsync makes the handshakes of c, and what is read and written, jobs of OpenSSL's,
+// which run on stacks of their own (SSL_MODE_ASYNC).
+func (c *Context) SetAsync() {
+	c.tb.Helper()
+	C.ssltest_set_async(c.live())
+}
+
 // SetNumTickets sets how many tickets a full TLS 1.3 handshake sends.
 func (c *Context) SetNumTickets(n int) {
 	c.tb.Helper()

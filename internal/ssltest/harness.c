@@ -321,6 +321,11 @@ void ssltest_set_options(SSL_CTX *ctx, uint64_t options)
     SSL_CTX_set_options(ctx, options);
 }
 
+void ssltest_set_async(SSL_CTX *ctx)
+{
+    SSL_CTX_set_mode(ctx, SSL_MODE_ASYNC);
+}
+
 void ssltest_clear_options(SSL_CTX *ctx, uint64_t options)
 {
     SSL_CTX_clear_options(ctx, options);

@@ -89,6 +89,7 @@ void ssltest_set_timeout(SSL_CTX *ctx, long seconds);
 void ssltest_set_session_cache(SSL_CTX *ctx, int on);
 void ssltest_set_options(SSL_CTX *ctx, uint64_t options);
 void ssltest_clear_options(SSL_CTX *ctx, uint64_t options);
+void ssltest_set_async(SSL_CTX *ctx);
 void ssltest_request_client_cert(SSL_CTX *ctx);
 
 /* Adds a name to the switch of ctx. The target is borrowed. */

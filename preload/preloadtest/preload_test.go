@@ -383,6 +383,39 @@ func TestTableThatIsCutOffIsNoFaultOfTheServer(t *testing.T) {
 	require.Regexp(t, `^New [0-9a-f]{8}\nReused [0-9a-f]{8}\nNew ([0-9a-f]{8})?\nNew ([0-9a-f]{8})?\n`, r.stdout)
 }
 
+// Boot clocks of two time namespaces can be apart, and windows are measured by them.
+func TestTableOfAnotherTimeNamespaceIsRefusedIfItsClocksDiffer(t *testing.T) {
+	table := agent(t)
+	const line = "stek: key table %s: its agent is in another time namespace, with other clocks: this server goes on with its own ticket keys\n"
+	serve := func(way string, environ []string, seconds string, command ...string) (words, keys []string, stderr string) {
+		r := start(t, environ, "unshare", append([]string{"--time", "--fork", "--boottime", seconds, "--monotonic", seconds}, command...)...)
+		require.Zero(t, r.code, way+r.stderr)
+		words, keys = visits(t, r.stdout)
+		return words, keys, r.stderr
+	}
+	library := []string{"LD_PRELOAD=" + made(t, "libstek-preload.so"), "STEK_TABLE=" + table}
+	ours := withTable(t, table, "serve", "1.3")
+	requireNoError(t, ours)
+	_, want := visits(t, ours.stdout)
+	for _, seconds := range []string{"86400", "-20", "3"} {
+		// unshare itself is in our namespace: the variables are for what it executes.
+		_, keys, stderr := serve("a path", nil, seconds, append(append([]string{"env"}, library...), host(t), "serve", "1.3")...)
+		require.Equal(t, fmt.Sprintf(line, table), stderr, seconds)
+		require.NotEqual(t, want[0], keys[0], "it has OpenSSL's own keys")
+	}
+	words, keys, stderr := serve("no offset", nil, "0", append(append([]string{"env"}, library...), host(t), "serve", "1.3")...)
+	require.Empty(t, stderr)
+	require.Equal(t, []string{"New", "Reused"}, words)
+	require.Equal(t, want[0], keys[0])
+
+	// Under stek run the table has no path.
+	r := start(t, nil, made(t, "stek"), "run", "--", "unshare", "--time", "--fork", "--boottime", "3600", host(t), "serve", "1.3")
+	require.Zero(t, r.code, r.stderr)
+	require.Regexp(t, `^stek: key table fd:\S+: its agent is in another time namespace, with other clocks: this server goes on with its own ticket keys\n$`, r.stderr)
+	words, _ = visits(t, r.stdout)
+	require.Equal(t, []string{"New", "Reused"}, words, "with OpenSSL's own keys")
+}
+
 func TestFaultOfTheServerStillEndsIt(t *testing.T) {
 	r := withTable(t, agent(t), "dies-of-bus-error")
 	require.Equal(t, -int(syscall.SIGBUS), r.code, r.stderr)

@@ -41,6 +41,7 @@ static void call_all(SSL_CTX *attached, SSL_CTX *fresh, stek_store *store)
     memset(&stats, 0x5a, sizeof(stats));
     expect("stek_attach", stek_attach(fresh, store, NULL), STEK_ERR_FORKED);
     expect("stek_rotate", stek_rotate(store), STEK_ERR_FORKED);
+    expect("stek_revoke", stek_revoke(store), STEK_ERR_FORKED);
     expect("stek_inspect", stek_inspect(attached, store, &warnings), STEK_ERR_FORKED);
     expect("stek_get_stats", stek_get_stats(store, sizeof(stats), &stats), STEK_ERR_FORKED);
     expect("stek_get_keys", stek_get_keys(store, sizeof(key), &key, 1, &count), STEK_ERR_FORKED);

@@ -101,6 +101,7 @@ static void misuse_is_an_error(void)
     CHECK(says(stek_get_keys(store, sizeof keys[0], keys, 0, &count), STEK_ERR_SPACE,
                "there are 1 keys, and room for 0"));
     CHECK(says(stek_rotate(NULL), STEK_ERR_ARG, "NULL"));
+    CHECK(says(stek_revoke(NULL), STEK_ERR_ARG, "NULL"));
     CHECK(stek_close(NULL) == STEK_OK);
 
     closed = store;
@@ -109,6 +110,7 @@ static void misuse_is_an_error(void)
     CHECK(store != closed);
     CHECK(says(stek_close(closed), STEK_ERR_HANDLE, "is no open store"));
     CHECK(says(stek_rotate(closed), STEK_ERR_HANDLE, "is no open store"));
+    CHECK(says(stek_revoke(closed), STEK_ERR_HANDLE, "is no open store"));
     CHECK(says(stek_get_stats(closed, sizeof stats, &stats), STEK_ERR_HANDLE, "is no open store"));
     CHECK(says(stek_get_keys(closed, sizeof keys[0], keys, 64, &count), STEK_ERR_HANDLE, "no"));
     CHECK(says(stek_inspect(ctx, closed, &warnings), STEK_ERR_HANDLE, "is no open store"));
@@ -162,6 +164,13 @@ static void counts_and_keys_tell_what_happened(void)
     memset(&stats, 0xff, sizeof stats);
     CHECK(stek_get_stats(store, sizeof stats.issued, &stats) == STEK_OK);
     CHECK(stats.issued == 4 && stats.renewed == UINT64_MAX);
+
+    CHECK(stek_revoke(store) == STEK_OK);
+    CHECK(stek_get_keys(store, sizeof keys[0], keys, STEK_KEYS_MAX, &count) == STEK_OK);
+    CHECK(count == 1 && keys[0].state == STEK_KEY_CURRENT && keys[0].issued == 0);
+    CHECK(!connect_once(server, client, &session));
+    CHECK(stek_get_stats(store, sizeof stats, &stats) == STEK_OK && stats.unknown == 1);
+    CHECK(connect_once(server, client, &session));
 
     CHECK(stek_close(store) == STEK_OK);
     CHECK(!connect_once(server, client, &session));

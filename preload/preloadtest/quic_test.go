@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server of OpenSSL's own QUIC makes its connections with a listener, not with SSL_new.
+// A server of OpenSSL's own QUIC: no callback of its chooses another context.
 func TestQUICTicketOpensNothingThatAFullHandshakeWouldNot(t *testing.T) {
 	quic := program(t, "quic")
 	for name, r := range map[string]result{
@@ -18,4 +18,10 @@ func TestQUICTicketOpensNothingThatAFullHandshakeWouldNot(t *testing.T) {
 		require.Regexp(t, `^(\d+ squares|this OpenSSL has no QUIC server)\n$`, r.stdout)
 		t.Logf("%s: %s", name, r.stdout)
 	}
+}
+
+// The options of a context are complete when its listener is made.
+func TestQUICListenerIsTheFirstConnection(t *testing.T) {
+	r := start(t, nil, made(t, "stek"), "run", "--force-tickets", "--", program(t, "quic"), "late")
+	require.Zero(t, r.code, r.stdout+r.stderr)
 }

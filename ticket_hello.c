@@ -77,12 +77,14 @@ static void note(uint64_t word)
     atomic_store_explicit(word_of(word & ~UINT64_C(0xff)), word, memory_order_relaxed);
 }
 
-/* is_second tells that the server has sent something, as a HelloRetryRequest. */
-static int is_second(const SSL *ssl)
+/* may_be_second tells that the server may have sent something, as a HelloRetryRequest. In
+   QUIC nobody counts what is read and written. */
+static int may_be_second(const SSL *ssl, const BIO *input, uint64_t read)
 {
     BIO *output = ossl.SSL_get_wbio(ssl);
 
-    return output != NULL && ossl.BIO_number_written(output) > 0;
+    return (input != NULL && read == 0) ||
+           (output != NULL && ossl.BIO_number_written(output) > 0);
 }
 
 int stekc_hello_may_cost(const SSL *ssl, const unsigned char *name)
@@ -96,7 +98,7 @@ int stekc_hello_may_cost(const SSL *ssl, const unsigned char *name)
        should its random be sent again, to an SSL at the same address. */
     if (last.ssl != ssl || last.hello != hello || last.input != input || read < last.read ||
         (read == last.read && at <= last.name))
-        last.spent = is_second(ssl) ? (unsigned)(recall(tag) & SPENT) : 0;
+        last.spent = may_be_second(ssl, input, read) ? (unsigned)(recall(tag) & SPENT) : 0;
     last.ssl = ssl;
     last.hello = hello;
     last.input = input;
@@ -108,9 +110,13 @@ int stekc_hello_may_cost(const SSL *ssl, const unsigned char *name)
     return 1;
 }
 
+/* In QUIC the callback for a decrypted ticket gets another SSL than all other callbacks: the
+   one inside the connection. The connection is what this thread has just met. */
 void stekc_hello_decrypted(const SSL *ssl)
 {
-    note(recall(tag_of(ssl, stekc_hello(ssl))) | DECRYPTED);
+    uintptr_t hello = stekc_hello(ssl);
+
+    note(recall(tag_of(last.hello == hello ? last.ssl : ssl, hello)) | DECRYPTED);
 }
 
 int stekc_hello_was_decrypted(const SSL *ssl)

@@ -99,6 +99,8 @@ func TestCUnderAddressSanitizer(t *testing.T) {
 		"names_test":       cFiles,
 		"scope_test":       cFiles,
 		"stack_test":       cFiles,
+		"quic_test":        cFiles,
+		"ech_test":         cFiles,
 	} {
 		t.Run(name, func(t *testing.T) {
 			program := build(t, name, root, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

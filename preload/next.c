@@ -52,6 +52,8 @@ static void fill(struct next *next, void *handle)
     FUNCTION(SSL_CTX_new);
     FUNCTION(SSL_CTX_new_ex);
     FUNCTION(SSL_new);
+    FUNCTION(SSL_new_listener);
+    FUNCTION(SSL_new_domain);
     FUNCTION(SSL_CTX_callback_ctrl);
     FUNCTION(SSL_CTX_set_tlsext_ticket_key_evp_cb);
     FUNCTION(SSL_CTX_set_session_ticket_cb);

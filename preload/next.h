@@ -30,6 +30,8 @@ struct next {
     struct ssl_ctx_st *(*SSL_CTX_new_ex)(struct ossl_lib_ctx_st *, const char *,
                                          const struct ssl_method_st *);
     struct ssl_st *(*SSL_new)(struct ssl_ctx_st *);
+    struct ssl_st *(*SSL_new_listener)(struct ssl_ctx_st *, uint64_t);
+    struct ssl_st *(*SSL_new_domain)(struct ssl_ctx_st *, uint64_t);
     long (*SSL_CTX_callback_ctrl)(struct ssl_ctx_st *, int, any_function *);
     int (*SSL_CTX_set_tlsext_ticket_key_evp_cb)(struct ssl_ctx_st *, any_function *);
     int (*SSL_CTX_set_session_ticket_cb)(struct ssl_ctx_st *, any_function *, any_function *,

@@ -296,9 +296,9 @@ struct ssl_ctx_st *SSL_CTX_new_ex(struct ossl_lib_ctx_st *library, const char *p
                : NULL;
 }
 
-struct ssl_st *SSL_new(struct ssl_ctx_st *ctx)
+/* look_once is called when ctx is about to have a connection. */
+static void look_once(const struct next *next, struct ssl_ctx_st *ctx)
 {
-    const struct next *next = next_for_context(ctx);
     struct mark *mark = mark_of(next, ctx);
 
     /* The first look costs most connections less than an exchange. */
@@ -309,7 +309,33 @@ struct ssl_st *SSL_new(struct ssl_ctx_st *ctx)
         look_at(next, ctx);
         errno = saved;
     }
+}
+
+struct ssl_st *SSL_new(struct ssl_ctx_st *ctx)
+{
+    const struct next *next = next_for_context(ctx);
+
+    look_once(next, ctx);
     return next != NULL && next->SSL_new != NULL ? next->SSL_new(ctx) : NULL;
+}
+
+/* A server of OpenSSL's own QUIC has its connections from a listener, and that from a
+   context or a domain. */
+struct ssl_st *SSL_new_listener(struct ssl_ctx_st *ctx, uint64_t flags)
+{
+    const struct next *next = next_for_context(ctx);
+
+    look_once(next, ctx);
+    return next != NULL && next->SSL_new_listener != NULL ? next->SSL_new_listener(ctx, flags)
+                                                          : NULL;
+}
+
+struct ssl_st *SSL_new_domain(struct ssl_ctx_st *ctx, uint64_t flags)
+{
+    const struct next *next = next_for_context(ctx);
+
+    look_once(next, ctx);
+    return next != NULL && next->SSL_new_domain != NULL ? next->SSL_new_domain(ctx, flags) : NULL;
 }
 
 static void count_misplaced(void)

@@ -50,6 +50,18 @@ static inline int keep_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
+/* offer_copy lets a client offer a copy of session, if there is one. OpenSSL gives up a session
+   of TLS 1.3 that was offered, also if no new ticket has come for it. */
+static inline void offer_copy(SSL *client, SSL_SESSION *session)
+{
+    SSL_SESSION *copy = session != NULL ? SSL_SESSION_dup(session) : NULL;
+
+    CHECK((session == NULL) == (copy == NULL));
+    if (copy != NULL)
+        CHECK(SSL_set_session(client, copy) == 1);
+    SSL_SESSION_free(copy);
+}
+
 static inline SSL_CTX *new_client(int version)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());

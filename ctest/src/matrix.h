@@ -70,10 +70,10 @@ static inline void verify(SSL_CTX *ctx, const struct authority *authority, int m
 
 static SSL_CTX *server_key; /* its certificate, made once */
 
-static inline SSL_CTX *server_of(enum policy policy)
+static inline SSL_CTX *server_by(const SSL_METHOD *method, enum policy policy)
 {
     const int required = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *ctx = SSL_CTX_new(method);
 
     CHECK(ctx != NULL);
     CHECK(SSL_CTX_use_certificate(ctx, SSL_CTX_get0_certificate(server_key)) == 1);
@@ -100,6 +100,11 @@ static inline SSL_CTX *server_of(enum policy policy)
         break;
     }
     return ctx;
+}
+
+static inline SSL_CTX *server_of(enum policy policy)
+{
+    return server_by(TLS_server_method(), policy);
 }
 
 /* admits is what a full handshake decides. */

@@ -28,7 +28,8 @@ var wanted = map[string]*regexp.Regexp{
 }
 
 // The tests of the matrix are those of the repository. What is left out here is
-// about the README and about import lines, or needs valgrind.
+// is about the README and about import lines, or needs valgrind, a namespace or
+// personality(2): a container has no right to these, and OpenSSL has no part in them.
 var matrixTests = []struct{ says, script string }{
 	{"Go package: compiles, handshakes", `
 		go build -o /tmp/ ./cmd/stek
@@ -39,7 +40,8 @@ var matrixTests = []struct{ says, script string }{
 		echo leak:libdl.so >/tmp/leaks
 		export LSAN_OPTIONS=suppressions=/tmp/leaks:print_suppressions=0
 		go test -count=1 ./lib/libtest ./examples/c-server ./examples/c-dlopen`},
-	{"libstek-preload.so, built once: its tests", `go test -count=1 ./preload/preloadtest`},
+	{"libstek-preload.so, built once: its tests", `
+		go test -count=1 -skip 'AnotherTimeNamespace|DoNotRace|DoesNotKnowTheSecret|WithinItsLimits/.*execute' ./preload/preloadtest`},
 }
 
 const goModules = "Go modules spacemonkeygo/openssl and libp2p/go-openssl"

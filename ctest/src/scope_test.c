@@ -59,6 +59,22 @@ static void attached_in_short(void)
     printf("     %d squares\n", check_matrix(STEK, 1u << OPEN | 1u << REQUIRED | 1u << LABELLED));
 }
 
+static void shared_keys(void)
+{
+    static const int tls[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    static const int renewals[] = {STEK_POLICY_CAPPED, STEK_POLICY_CURRENT, STEK_POLICY_AGE};
+
+    for (attaches = 0; attaches < 2; attaches++)
+        for (size_t i = 0; i < 6; i++) {
+            options.policy = renewals[i / 2];
+            matrix_version = tls[i % 2];
+            check_shared_keys(OPEN);
+            check_shared_keys(REQUIRED);
+        }
+    options.policy = STEK_POLICY_CAPPED;
+    attaches = 0;
+}
+
 int main(int count, char **arguments)
 {
     unsigned refused;
@@ -70,6 +86,7 @@ int main(int count, char **arguments)
     stage[0] = test_key(10, 10, INT64_MAX, INT64_MAX);
     CHECK(stekc_table_publish(stekc_store_table(store), 1) == 0);
     matrix_start();
+    RUN(shared_keys);
     if (count > 1 && strcmp(arguments[1], "short") == 0) {
         RUN(attached_in_short);
     } else {

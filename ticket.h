@@ -54,6 +54,12 @@ int stekc_name_accepted(SSL *ssl, unsigned char *out, size_t *size);
 
 /* ---- the scope, ticket_scope.c ---- */
 
+/* How many server names are remembered, with where they lead: 40 bytes for each that is
+   met. Another number is for tests. */
+#ifndef STEKC_NAMES
+#define STEKC_NAMES 65536
+#endif
+
 /* What is known of the place where a ticket is offered or issued. */
 enum stekc_place {
     STEKC_PLACE_KNOWN,

@@ -42,7 +42,7 @@ static const struct stekc_scope no_scope;
 /* ---- what server names have led to ---- */
 
 /* Entries that lie together are those of one place: a name may be in any of them. */
-enum { PLACES = 256, TOGETHER = 4 };
+enum { PLACES = STEKC_NAMES / 4, TOGETHER = 4 };
 
 /* How often a name may lead to another scope than before, and end a connection by that,
    until it is never resumed again. */

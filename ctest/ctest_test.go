@@ -69,6 +69,10 @@ func TestTicketOpensNothingThatAFullHandshakeWouldNot(t *testing.T) {
 	t.Log(output(t, build(t, "scope_test", cFiles, "-O1")))
 }
 
+func TestMoreServerNamesThanAreRemembered(t *testing.T) {
+	t.Log(output(t, build(t, "scope_test", cFiles, "-O1", "-DSTEKC_NAMES=4"), "few"))
+}
+
 // gcc's ThreadSanitizer needs an address space that is not randomised.
 func TestCUnderThreadSanitizer(t *testing.T) {
 	for name, root := range map[string][]string{"table_test": {"clock.c"}, "handshake_test": cFiles, "iv_test": cFiles} {

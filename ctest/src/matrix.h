@@ -153,6 +153,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *argument)
 /* ---- one connection ---- */
 
 enum word { NEW, REUSED, REFUSED };
+static const char *matrix_name = "a.example"; /* that clients ask for */
 static const char *const words[] = {"New", "Reused", "refused"};
 
 struct outcome {
@@ -222,7 +223,7 @@ static inline struct outcome visit(SSL_CTX *server_ctx, enum client who, SSL_SES
     SSL_set_bio(client, other, other);
     SSL_set_accept_state(server);
     SSL_set_connect_state(client);
-    CHECK(SSL_set_ex_data(client, 0, session) == 1 && SSL_set_tlsext_host_name(client, "a.example"));
+    CHECK(SSL_set_ex_data(client, 0, session) == 1 && SSL_set_tlsext_host_name(client, matrix_name));
     if (*session != NULL)
         CHECK(SSL_set_session(client, *session) == 1);
     for (int i = 0; i < 10 && done != 3; i++) {

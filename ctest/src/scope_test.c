@@ -2,7 +2,7 @@
  * scope_test.c - where a ticket of a verified client resumes, if contexts are attached.
  */
 #define _GNU_SOURCE
-#include "../../store.h"
+#include "../../ticket.h"
 
 #include <openssl/err.h>
 
@@ -75,6 +75,37 @@ static void shared_keys(void)
     attaches = 0;
 }
 
+/* For a build that remembers few names. More of them cost full handshakes, and those that are
+   met again resume. */
+static void more_names_than_are_remembered(void)
+{
+    enum { MANY = 40 };
+    SSL_SESSION *session[MANY] = {NULL}, *last = NULL;
+    SSL_CTX *ctx;
+    char name[40];
+    int resumed = 0;
+
+    attaches = 1;
+    matrix_version = TLS1_3_VERSION;
+    ctx = server_of(REQUIRED);
+    matrix_name = name;
+    for (int i = 0; i < 2 * MANY; i++) {
+        enum word word;
+
+        snprintf(name, sizeof name, "n%d.example", i % MANY);
+        word = visit(ctx, OF_CA, &session[i % MANY]).word;
+        CHECK(word == NEW || (word == REUSED && i >= MANY));
+        resumed += word == REUSED;
+    }
+    CHECK(resumed <= STEKC_NAMES);
+    CHECK(visit(ctx, OF_CA, &last).word == NEW && visit(ctx, OF_CA, &last).word == REUSED);
+    matrix_name = "a.example";
+    for (int i = 0; i < MANY; i++)
+        SSL_SESSION_free(session[i]);
+    SSL_SESSION_free(last);
+    SSL_CTX_free(ctx);
+}
+
 int main(int count, char **arguments)
 {
     unsigned refused;
@@ -86,10 +117,13 @@ int main(int count, char **arguments)
     stage[0] = test_key(10, 10, INT64_MAX, INT64_MAX);
     CHECK(stekc_table_publish(stekc_store_table(store), 1) == 0);
     matrix_start();
-    RUN(shared_keys);
-    if (count > 1 && strcmp(arguments[1], "short") == 0) {
+    if (count > 1 && strcmp(arguments[1], "few") == 0) {
+        RUN(more_names_than_are_remembered);
+    } else if (count > 1 && strcmp(arguments[1], "short") == 0) {
+        RUN(shared_keys);
         RUN(attached_in_short);
     } else {
+        RUN(shared_keys);
         RUN(alone);
         RUN(attached);
     }

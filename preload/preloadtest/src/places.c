@@ -292,6 +292,33 @@ static void many_names_are_full_handshakes_at_worst(void)
     SSL_CTX_free(closed);
 }
 
+/* A host of many sites, one of which verifies its clients. */
+static void thousands_of_names_resume(void)
+{
+    enum { SITES = 4000 };
+    static SSL_SESSION *sessions[SITES];
+    SSL_CTX *at = front(OPEN), *open = server_of(OPEN), *closed = server_of(REQUIRED);
+    SSL_SESSION *verified = NULL;
+    char name[40];
+    int resumed = 0;
+
+    leads_to = closed;
+    CHECK(word_of(at, OF_CA, &verified) == NEW);
+    leads_to = open;
+    matrix_name = name;
+    for (int i = 0; i < 2 * SITES; i++) {
+        snprintf(name, sizeof name, "n%d.example", i % SITES);
+        resumed += word_of(at, NOBODY, &sessions[i % SITES]) == REUSED;
+    }
+    CHECK(resumed > SITES * 99 / 100);
+    for (int i = 0; i < SITES; i++)
+        SSL_SESSION_free(sessions[i]);
+    SSL_SESSION_free(verified);
+    SSL_CTX_free(at);
+    SSL_CTX_free(open);
+    SSL_CTX_free(closed);
+}
+
 /* A server that asks for a certificate after the handshake (TLS 1.3), as Apache does for
    some of its folders. */
 static void a_certificate_is_asked_for_after_the_handshake(void)
@@ -648,6 +675,7 @@ static const struct {
     CASE(a_hello_retry_comes_to_the_context_that_was_chosen),
     CASE(renewals_keep_the_scope),
     CASE(many_names_are_full_handshakes_at_worst),
+    CASE(thousands_of_names_resume),
     CASE(a_certificate_is_asked_for_after_the_handshake),
     CASE(no_session_id_context),
     CASE(a_certificate_callback_asks_for_a_certificate),

@@ -129,7 +129,7 @@ static void learn(uint64_t key, struct stekc_scope scope, unsigned strike)
 
 /* ---- contexts ---- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list and index_of */
 static struct standing *all;
 static atomic_int unread; /* contexts have come whose verify modes were not looked at */
 static int context_index = -1;
@@ -361,10 +361,9 @@ static int some_verify(int mode)
    hello that the others are of, and what was done. */
 enum { ASSUMED = 1, SETTLED = 2, FLAGS = 0xff };
 static struct {
-    pthread_mutex_t lock;
     atomic_int ready;
     int hello, key, scope;
-} index_of = {PTHREAD_MUTEX_INITIALIZER, 0, -1, -1, -1};
+} index_of = {0, -1, -1, -1};
 
 struct noted {
     uintptr_t hello; /* and flags */
@@ -378,8 +377,8 @@ static int has_indexes(void)
 {
     if (atomic_load_explicit(&index_of.ready, memory_order_acquire))
         return 1;
-    if (pthread_mutex_trylock(&index_of.lock) != 0)
-        return 0; /* another thread is at it */
+    if (pthread_mutex_trylock(&lock) != 0)
+        return 0; /* another thread may be at it */
     if (!atomic_load(&index_of.ready)) {
         index_of.hello = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
         index_of.key = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
@@ -388,7 +387,7 @@ static int has_indexes(void)
                               index_of.hello >= 0 && index_of.key >= 0 && index_of.scope >= 0,
                               memory_order_release);
     }
-    pthread_mutex_unlock(&index_of.lock);
+    stekc_scope_unlock();
     return atomic_load(&index_of.ready);
 }
 

@@ -6,6 +6,8 @@
 
 #include <openssl/err.h>
 
+#include <pthread.h>
+
 #include "matrix.h"
 
 static struct stekc_store *store;
@@ -75,6 +77,58 @@ static void shared_keys(void)
     attaches = 0;
 }
 
+/* ---- forks ---- */
+
+static atomic_int in_index;
+
+static int slow_index(int class_index, long number, void *pointer, CRYPTO_EX_new *on_new,
+                      CRYPTO_EX_dup *on_dup, CRYPTO_EX_free *on_free)
+{
+    if (class_index == CRYPTO_EX_INDEX_SSL) {
+        atomic_store(&in_index, 1);
+        usleep(20000);
+    }
+    return CRYPTO_get_ex_new_index(class_index, number, pointer, on_new, on_dup, on_free);
+}
+
+static void *visit_once(void *ctx)
+{
+    SSL_SESSION *session = NULL;
+
+    CHECK(visit(ctx, OF_CA, &session).word == NEW);
+    SSL_SESSION_free(session);
+    return NULL;
+}
+
+/* A process forks while another thread makes the first connection. */
+static void a_fork_in_the_first_handshake(void)
+{
+    SSL_SESSION *session = NULL;
+    pthread_t thread;
+    SSL_CTX *ctx;
+    pid_t child;
+    int status;
+
+    attaches = 1;
+    matrix_version = TLS1_3_VERSION;
+    ctx = server_of(REQUIRED);
+    ossl.CRYPTO_get_ex_new_index = slow_index;
+    CHECK(pthread_create(&thread, NULL, visit_once, ctx) == 0);
+    while (!atomic_load(&in_index))
+        usleep(1000);
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        visit(ctx, OF_CA, &session);
+        _exit(visit(ctx, OF_CA, &session).word != REUSED);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    ossl.CRYPTO_get_ex_new_index = CRYPTO_get_ex_new_index;
+    SSL_CTX_free(ctx);
+    attaches = 0;
+}
+
 /* For a build that remembers few names. More of them cost full handshakes, and those that are
    met again resume. */
 static void more_names_than_are_remembered(void)
@@ -120,6 +174,7 @@ int main(int count, char **arguments)
     if (count > 1 && strcmp(arguments[1], "few") == 0) {
         RUN(more_names_than_are_remembered);
     } else if (count > 1 && strcmp(arguments[1], "short") == 0) {
+        RUN(a_fork_in_the_first_handshake); /* of all */
         RUN(shared_keys);
         RUN(attached_in_short);
     } else {

@@ -87,10 +87,6 @@ int stekc_scope_needs_renewal(void);
 
 /* ---- the age, ticket_age.c ---- */
 
-/* stekc_age_is_known tells that session is of a ticket that stekc_check_age has seen, or
-   has got one. */
-int stekc_age_is_known(const SSL_SESSION *session);
-
 /* stekc_age_hide takes the stamp off the session of ssl, whose ticket has it now. */
 void stekc_age_hide(SSL *ssl);
 

@@ -566,9 +566,9 @@ static int is_wrong(SSL *ssl, SSL_SESSION *session, struct noted noted,
 {
     if (noted.hello & ASSUMED)
         return !permits(noted.scope, standing, mode);
-    /* Nothing was noted: it was resumed while nobody was verified yet, or by no ticket. */
+    /* Nothing was noted: it was resumed while nobody was verified yet, or in TLS 1.2 by its id. */
     return mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT && ossl.SSL_SESSION_get0_peer(session) == NULL &&
-           stekc_age_is_known(session) && stekc_is_tls13(ssl);
+           stekc_is_tls13(ssl);
 }
 
 /* has_external_key tells that the client is known by a key that it and the server had

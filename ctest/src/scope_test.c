@@ -77,6 +77,32 @@ static void shared_keys(void)
     attaches = 0;
 }
 
+/* ---- the first context that verifies ---- */
+
+/* Its verify mode is set after others have been looked at, and only a callback leads to it.
+   Until then nobody was verified in this process: run it alone. */
+static void a_verify_mode_that_is_set_late(void)
+{
+    SSL_CTX *open, *at, *closed;
+    SSL_SESSION *session = NULL;
+
+    attaches = 1;
+    matrix_version = TLS1_3_VERSION;
+    open = server_of(OPEN);
+    at = server_of(OPEN);
+    closed = server_of(OPEN);
+    SSL_CTX_set_tlsext_servername_callback(at, on_servername);
+    leads_to = closed;
+    CHECK(visit(open, NOBODY, &session).word == NEW);
+    verify(closed, &ca, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+    CHECK(visit(at, NOBODY, &session).word == REFUSED);
+    CHECK(visit(at, NOBODY, &session).word == REFUSED);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(open);
+    SSL_CTX_free(at);
+    SSL_CTX_free(closed);
+}
+
 /* ---- forks ---- */
 
 static atomic_int in_index;
@@ -173,6 +199,9 @@ int main(int count, char **arguments)
     matrix_start();
     if (count > 1 && strcmp(arguments[1], "few") == 0) {
         RUN(more_names_than_are_remembered);
+    } else if (count > 2 && strcmp(arguments[1], "late") == 0) {
+        options.policy = atoi(arguments[2]);
+        RUN(a_verify_mode_that_is_set_late);
     } else if (count > 1 && strcmp(arguments[1], "short") == 0) {
         RUN(a_fork_in_the_first_handshake); /* of all */
         RUN(shared_keys);

@@ -453,11 +453,17 @@ void stekc_trust_contexts(void);
    writes what is there already, or what should be. */
 enum stekc_result stekc_insist(void *ctx, struct stekc_report *report);
 
+/* stekc_scope_know_clients says that ctx knows its clients otherwise than its verify mode
+   tells: its tickets stay with it, as those of verified clients do. Any thread. */
+struct ssl_ctx_st;
+void stekc_scope_know_clients(struct ssl_ctx_st *ctx);
+
 /*
  * For who can see servername callbacks being set, and stands before them.
  *
- * stekc_scope_watch says whether there are any; until it is called stek takes it that there
- * may be, and that nobody stands before them. stekc_scope_unwatch says so again.
+ * stekc_scope_watch says that there are none yet; until it is called stek takes it that there
+ * may be, and that nobody stands before them. stekc_scope_switches says that there are some
+ * now, stekc_scope_unwatch that nobody stands before some of them, from now on.
  *
  * stekc_scope_hello is called before such a callback, with the SSL of the connection, and
  * stekc_scope_settled after it: 0 if the session that was resumed may not be where the
@@ -465,7 +471,8 @@ enum stekc_result stekc_insist(void *ctx, struct stekc_report *report);
  */
 struct ssl_st;
 
-void stekc_scope_watch(int switches);
+void stekc_scope_watch(void);
+void stekc_scope_switches(void);
 void stekc_scope_unwatch(void);
 void stekc_scope_hello(struct ssl_st *ssl);
 int stekc_scope_settled(struct ssl_st *ssl);

@@ -63,6 +63,8 @@
     X(SSL_SESSION_get0_id_context, OSSL_1_1_1, "sessions that OpenSSL fails to resume")  \
     X(SSL_SESSION_get0_cipher, OSSL_1_1_1, "a resumed session's cipher is a permitted one") \
     X(SSL_get_ciphers, OSSL_1_1_1, "a resumed session's cipher is a permitted one")      \
+    X(SSL_CIPHER_get_kx_nid, OSSL_1_1_1, "clients that are known by a key or a password") \
+    X(SSL_get_verify_result, OSSL_1_1_1, "clients that are known by a key or a password") \
     X(SSL_CIPHER_get_id, OSSL_1_1_1, "a resumed session's cipher is a permitted one")    \
     X(OPENSSL_sk_num, OSSL_1_1_1, "a resumed session's cipher is a permitted one")       \
     X(OPENSSL_sk_value, OSSL_1_1_1, "a resumed session's cipher is a permitted one")     \

@@ -54,6 +54,12 @@ int stekc_name_accepted(SSL *ssl, unsigned char *out, size_t *size);
 
 /* ---- the scope, ticket_scope.c ---- */
 
+/* How many server names are remembered, with where they lead: 40 bytes for each that is
+   met. Another number is for tests. */
+#ifndef STEKC_NAMES
+#define STEKC_NAMES 65536
+#endif
+
 /* What is known of the place where a ticket is offered or issued. */
 enum stekc_place {
     STEKC_PLACE_KNOWN,
@@ -80,10 +86,6 @@ enum stekc_place stekc_scope_issued(struct stekc_ticket *ticket);
 int stekc_scope_needs_renewal(void);
 
 /* ---- the age, ticket_age.c ---- */
-
-/* stekc_age_is_known tells that session is of a ticket that stekc_check_age has seen, or
-   has got one. */
-int stekc_age_is_known(const SSL_SESSION *session);
 
 /* stekc_age_hide takes the stamp off the session of ssl, whose ticket has it now. */
 void stekc_age_hide(SSL *ssl);

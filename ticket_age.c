@@ -43,11 +43,6 @@ static int64_t recall(const SSL_SESSION *session)
     return (int64_t)(intptr_t)ossl.SSL_SESSION_get_ex_data(session, time_index);
 }
 
-int stekc_age_is_known(const SSL_SESSION *session)
-{
-    return time_index >= 0 && recall(session) != 0;
-}
-
 enum data { NONE, STAMP, OF_THE_SERVER };
 
 /* data_of tells what data session carries, and reads the time of a stamp. */

@@ -32,6 +32,7 @@ struct standing {
     struct stekc_scope clients; /* of tickets of verified clients: own, or of a label */
     const EVP_MD *sha256;       /* as long-lived as the context, which holds its binding */
     atomic_int has_verified;    /* a client, in this process */
+    atomic_int knows_clients;   /* otherwise than its verify mode tells */
     SSL_CTX *context;
     struct standing *previous, *next; /* in the list of all */
 };
@@ -41,7 +42,7 @@ static const struct stekc_scope no_scope;
 /* ---- what server names have led to ---- */
 
 /* Entries that lie together are those of one place: a name may be in any of them. */
-enum { PLACES = 4096, TOGETHER = 8 };
+enum { PLACES = STEKC_NAMES / 4, TOGETHER = 4 };
 
 /* How often a name may lead to another scope than before, and end a connection by that,
    until it is never resumed again. */
@@ -128,7 +129,7 @@ static void learn(uint64_t key, struct stekc_scope scope, unsigned strike)
 
 /* ---- contexts ---- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list and index_of */
 static struct standing *all;
 static atomic_int unread; /* contexts have come whose verify modes were not looked at */
 static int context_index = -1;
@@ -148,10 +149,15 @@ void stekc_scope_unlock(void)
     pthread_mutex_unlock(&lock);
 }
 
-void stekc_scope_watch(int switches)
+void stekc_scope_watch(void)
 {
-    atomic_store(&may_switch, switches);
+    atomic_store(&may_switch, 0);
     atomic_store(&is_watched, 1);
+}
+
+void stekc_scope_switches(void)
+{
+    atomic_store(&may_switch, 1);
 }
 
 void stekc_scope_unwatch(void)
@@ -295,6 +301,19 @@ void stekc_scope_form(const SSL_CTX *ctx, char form[STEKC_FORM_SIZE])
 
 /* ---- whether clients are verified ---- */
 
+/* Beside the SSL_VERIFY_ bits of a verify mode: the context knows its clients otherwise. */
+enum { KNOWS_CLIENTS = 1 << 16 };
+
+/* mode_of is the verify mode of a connection that has come to a context. */
+static int mode_of(const SSL *ssl, const struct standing *standing)
+{
+    int mode = ossl.SSL_get_verify_mode(ssl);
+
+    return standing != NULL && atomic_load_explicit(&standing->knows_clients, memory_order_relaxed)
+               ? mode | KNOWS_CLIENTS
+               : mode;
+}
+
 static void note_mode(int mode)
 {
     if (mode != SSL_VERIFY_NONE && get(&shared->verified) == 0)
@@ -310,6 +329,16 @@ static int read_modes(void)
         note_mode(ossl.SSL_CTX_get_verify_mode(at->context));
     stekc_scope_unlock();
     return get(&shared->verified) != 0;
+}
+
+void stekc_scope_know_clients(struct ssl_ctx_st *ctx)
+{
+    struct standing *standing = standing_of(ctx);
+
+    if (standing == NULL)
+        return;
+    atomic_store(&standing->knows_clients, 1);
+    note_mode(KNOWS_CLIENTS);
 }
 
 /* some_verify tells whether any context that this process serves verifies clients, mode
@@ -459,14 +488,13 @@ static int permits(uintptr_t number, const struct standing *standing, int mode)
 
 enum stekc_place stekc_scope_offered(struct stekc_ticket *ticket)
 {
-    int mode = ossl.SSL_get_verify_mode(ticket->ssl), known;
-    const struct standing *standing;
+    const struct standing *standing = standing_of(ossl.SSL_get_SSL_CTX(ticket->ssl));
+    int mode = mode_of(ticket->ssl, standing), known;
     struct noted noted;
     uint64_t key, strikes;
 
     if (!some_verify(mode))
         return STEKC_PLACE_KNOWN;
-    standing = standing_of(ossl.SSL_get_SSL_CTX(ticket->ssl));
     if (!atomic_load_explicit(&may_switch, memory_order_relaxed)) {
         ticket->scope = scope_at(standing, mode, &known);
         return known ? STEKC_PLACE_KNOWN : STEKC_PLACE_UNKNOWN;
@@ -495,19 +523,18 @@ int stekc_scope_assumed(const struct stekc_ticket *ticket)
     if (shared == NULL || get(&shared->verified) == 0)
         return 1;
     noted = noted_on(ticket->ssl);
-    noted.hello |= ASSUMED;
+    noted.hello = (noted.hello | ASSUMED) & ~(uintptr_t)SETTLED;
     noted.scope = number_of(ticket->scope);
     return note(ticket->ssl, noted);
 }
 
 void stekc_scope_hello(SSL *ssl)
 {
-    const struct standing *standing;
+    const struct standing *standing = standing_of(ossl.SSL_get_SSL_CTX(ssl));
     struct noted noted;
 
-    if (!some_verify(ossl.SSL_get_verify_mode(ssl)))
+    if (!some_verify(mode_of(ssl, standing)))
         return;
-    standing = standing_of(ossl.SSL_get_SSL_CTX(ssl));
     noted = noted_on(ssl);
     if (standing == NULL || noted.key != 0)
         return; /* it was noted when a ticket was offered */
@@ -517,14 +544,13 @@ void stekc_scope_hello(SSL *ssl)
 
 int stekc_scope_settled(SSL *ssl)
 {
-    int mode = ossl.SSL_get_verify_mode(ssl), known;
-    const struct standing *standing;
+    const struct standing *standing = standing_of(ossl.SSL_get_SSL_CTX(ssl));
+    int mode = mode_of(ssl, standing), known;
     struct noted noted;
 
     if (!some_verify(mode) || !ossl.SSL_session_reused(ssl) || assumed.ssl != ssl ||
         assumed.hello != stekc_hello(ssl))
         return 1;
-    standing = standing_of(ossl.SSL_get_SSL_CTX(ssl));
     if (permits(assumed.scope, standing, mode))
         return 1;
     noted = noted_on(ssl);
@@ -539,9 +565,46 @@ static int is_wrong(SSL *ssl, SSL_SESSION *session, struct noted noted,
 {
     if (noted.hello & ASSUMED)
         return !permits(noted.scope, standing, mode);
-    /* Nothing was noted: it was resumed while nobody was verified yet, or by no ticket. */
+    /* Nothing was noted: it was resumed while nobody was verified yet, or in TLS 1.2 by its id. */
     return mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT && ossl.SSL_SESSION_get0_peer(session) == NULL &&
-           stekc_age_is_known(session) && stekc_is_tls13(ssl);
+           stekc_is_tls13(ssl);
+}
+
+/* has_external_key tells that the client is known by a key that it and the server had
+   before, in TLS 1.3 (RFC 8446 section 4.2.11): OpenSSL counts that as resumed. Such a
+   session, and those of its tickets, have no result of verifying a certificate. */
+static int has_external_key(const SSL *ssl)
+{
+    return stekc_is_tls13(ssl) && ossl.SSL_session_reused(ssl) &&
+           ossl.SSL_get_verify_result(ssl) == X509_V_ERR_UNSPECIFIED;
+}
+
+/* has_secret tells that the client is known by a key or a password that it and the server
+   had before, in TLS 1.2 (RFC 4279, RFC 5054). */
+static int has_secret(const SSL_SESSION *session)
+{
+    const SSL_CIPHER *cipher = session != NULL ? ossl.SSL_SESSION_get0_cipher(session) : NULL;
+
+    switch (cipher != NULL ? ossl.SSL_CIPHER_get_kx_nid(cipher) : NID_undef) {
+    case NID_kx_psk:
+    case NID_kx_rsa_psk:
+    case NID_kx_ecdhe_psk:
+    case NID_kx_dhe_psk:
+    case NID_kx_srp:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* mode_to_issue is the verify mode of a connection whose handshake is over. */
+static int mode_to_issue(const SSL *ssl, const SSL_SESSION *session, struct standing *standing)
+{
+    if (!has_secret(session) && !has_external_key(ssl))
+        return mode_of(ssl, standing);
+    if (standing != NULL)
+        atomic_store(&standing->knows_clients, 1);
+    return ossl.SSL_get_verify_mode(ssl) | KNOWS_CLIENTS;
 }
 
 /* remember notes what the server name of a full handshake has led to. */
@@ -566,6 +629,8 @@ static enum stekc_place settle(SSL *ssl, SSL_SESSION *session, const struct stan
     int reused = ossl.SSL_session_reused(ssl), known;
     struct stekc_scope scope = scope_at(standing, mode, &known);
 
+    if (has_external_key(ssl) && !(noted.hello & ASSUMED))
+        reused = 0; /* by no ticket */
     if (noted.hello & SETTLED)
         return STEKC_PLACE_KNOWN;
     if (reused && is_wrong(ssl, session, noted, standing, mode)) {
@@ -595,15 +660,13 @@ static int is_useless(const SSL_SESSION *session, int mode)
 enum stekc_place stekc_scope_issued(struct stekc_ticket *ticket)
 {
     SSL *ssl = ticket->ssl;
-    int mode = ossl.SSL_get_verify_mode(ssl);
     enum stekc_place place = STEKC_PLACE_KNOWN;
-    struct standing *standing;
-    SSL_SESSION *session;
+    struct standing *standing = standing_of(ossl.SSL_get_SSL_CTX(ssl));
+    SSL_SESSION *session = ossl.SSL_get_session(ssl);
+    int mode = mode_to_issue(ssl, session, standing);
 
     if (!some_verify(mode))
         return STEKC_PLACE_KNOWN;
-    session = ossl.SSL_get_session(ssl);
-    standing = standing_of(ossl.SSL_get_SSL_CTX(ssl));
     if (session == NULL)
         return STEKC_PLACE_UNKNOWN;
     if (atomic_load_explicit(&may_switch, memory_order_relaxed))

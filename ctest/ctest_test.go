@@ -115,6 +115,19 @@ func TestTicketOpensNothingThatAFullHandshakeWouldNot(t *testing.T) {
 	t.Log(output(t, build(t, "scope_test", cFiles, "-O1")))
 }
 
+// In a process that has verified nobody, under the renewal policies that renew tickets of
+// TLS 1.3 under the current key.
+func TestVerifyModeThatIsSetLateCounts(t *testing.T) {
+	program := build(t, "scope_test", cFiles, "-O1")
+	for _, policy := range []string{"0", "1"} {
+		t.Log(output(t, program, "late", policy))
+	}
+}
+
+func TestMoreServerNamesThanAreRemembered(t *testing.T) {
+	t.Log(output(t, build(t, "scope_test", cFiles, "-O1", "-DSTEKC_NAMES=4"), "few"))
+}
+
 // gcc's ThreadSanitizer needs an address space that is not randomised.
 func TestCUnderThreadSanitizer(t *testing.T) {
 	for name, root := range map[string][]string{"table_test": {"clock.c"}, "handshake_test": cFiles, "iv_test": cFiles} {

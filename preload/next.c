@@ -57,6 +57,9 @@ static void fill(struct next *next, void *handle)
     FUNCTION(SSL_CTX_callback_ctrl);
     FUNCTION(SSL_CTX_set_tlsext_ticket_key_evp_cb);
     FUNCTION(SSL_CTX_set_session_ticket_cb);
+    FUNCTION(SSL_CTX_set_cert_cb);
+    FUNCTION(SSL_CTX_set_psk_server_callback);
+    FUNCTION(SSL_CTX_set_psk_find_session_callback);
     FUNCTION(SSL_CTX_set_options);
     FUNCTION(SSL_CTX_clear_options);
     FUNCTION(SSL_CTX_set_num_tickets);

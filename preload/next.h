@@ -36,6 +36,9 @@ struct next {
     int (*SSL_CTX_set_tlsext_ticket_key_evp_cb)(struct ssl_ctx_st *, any_function *);
     int (*SSL_CTX_set_session_ticket_cb)(struct ssl_ctx_st *, any_function *, any_function *,
                                          void *);
+    void (*SSL_CTX_set_cert_cb)(struct ssl_ctx_st *, any_function *, void *);
+    void (*SSL_CTX_set_psk_server_callback)(struct ssl_ctx_st *, any_function *);
+    void (*SSL_CTX_set_psk_find_session_callback)(struct ssl_ctx_st *, any_function *);
     uint64_t (*SSL_CTX_set_options)(struct ssl_ctx_st *, uint64_t);
     uint64_t (*SSL_CTX_clear_options)(struct ssl_ctx_st *, uint64_t);
     int (*SSL_CTX_set_num_tickets)(struct ssl_ctx_st *, unsigned long);

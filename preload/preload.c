@@ -66,7 +66,7 @@ static void start(void)
         return;
     stekc_trust_contexts();
     stekc_survive_fork(); /* its lock is taken inside this one */
-    stekc_scope_watch(0);
+    stekc_scope_watch();
     pthread_atfork(take_lock, give_lock, give_lock);
 }
 
@@ -367,6 +367,42 @@ int SSL_CTX_set_tlsext_ticket_key_evp_cb(struct ssl_ctx_st *ctx, any_function *c
     return next != NULL && next->SSL_CTX_set_tlsext_ticket_key_evp_cb != NULL
                ? next->SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, callback)
                : 0;
+}
+
+/* know_clients is called with each callback that tells ctx who its clients are, and returns
+   the libssl that made ctx. A certificate callback may ask for a certificate, and OpenSSL
+   calls it in full handshakes alone. */
+static const struct next *know_clients(struct ssl_ctx_st *ctx, any_function *callback)
+{
+    const struct next *next = next_for_context(ctx);
+
+    if (callback != NULL && mark_of(next, ctx) != NULL)
+        stekc_scope_know_clients(ctx);
+    return next;
+}
+
+void SSL_CTX_set_cert_cb(struct ssl_ctx_st *ctx, any_function *callback, void *argument)
+{
+    const struct next *next = know_clients(ctx, callback);
+
+    if (next != NULL && next->SSL_CTX_set_cert_cb != NULL)
+        next->SSL_CTX_set_cert_cb(ctx, callback, argument);
+}
+
+void SSL_CTX_set_psk_server_callback(struct ssl_ctx_st *ctx, any_function *callback)
+{
+    const struct next *next = know_clients(ctx, callback);
+
+    if (next != NULL && next->SSL_CTX_set_psk_server_callback != NULL)
+        next->SSL_CTX_set_psk_server_callback(ctx, callback);
+}
+
+void SSL_CTX_set_psk_find_session_callback(struct ssl_ctx_st *ctx, any_function *callback)
+{
+    const struct next *next = know_clients(ctx, callback);
+
+    if (next != NULL && next->SSL_CTX_set_psk_find_session_callback != NULL)
+        next->SSL_CTX_set_psk_find_session_callback(ctx, callback);
 }
 
 /* place_of writes the file that a function is in, and where in it. */

@@ -66,6 +66,6 @@ any_function *servername_stand_before(any_function *callback, void (*on_refusal)
         stekc_scope_unwatch();
         return callback;
     }
-    stekc_scope_watch(1);
+    stekc_scope_switches();
     return (any_function *)before[number];
 }

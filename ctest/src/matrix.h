@@ -159,6 +159,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *argument)
 /* ---- one connection ---- */
 
 enum word { NEW, REUSED, REFUSED };
+static const char *matrix_name = "a.example"; /* that clients ask for */
 static const char *const words[] = {"New", "Reused", "refused"};
 
 struct outcome {
@@ -166,10 +167,47 @@ struct outcome {
     enum client seen;
 };
 
+/* The identity of a client that has a key in common with a server; empty if it has none. */
+static const char *shared_key_of = "";
+enum { SHARED_KEY_SIZE = 32 };
+
+static inline unsigned take_shared_key(SSL *ssl, const char *hint, char *identity,
+                                       unsigned identity_size, unsigned char *key, unsigned size)
+{
+    (void)ssl;
+    (void)hint;
+    CHECK(size >= SHARED_KEY_SIZE && strlen(shared_key_of) < identity_size);
+    strcpy(identity, shared_key_of);
+    memset(key, identity[0], SHARED_KEY_SIZE);
+    return SHARED_KEY_SIZE;
+}
+
+static inline unsigned knows_alice(SSL *ssl, const char *identity, unsigned char *key, unsigned size)
+{
+    (void)ssl;
+    CHECK(size >= SHARED_KEY_SIZE);
+    memset(key, identity[0], SHARED_KEY_SIZE);
+    return strcmp(identity, "alice") == 0 ? SHARED_KEY_SIZE : 0;
+}
+
+static inline unsigned knows_bob(SSL *ssl, const char *identity, unsigned char *key, unsigned size)
+{
+    (void)ssl;
+    CHECK(size >= SHARED_KEY_SIZE);
+    memset(key, identity[0], SHARED_KEY_SIZE);
+    return strcmp(identity, "bob") == 0 ? SHARED_KEY_SIZE : 0;
+}
+
 static inline SSL_CTX *client_context(enum client client)
 {
     SSL_CTX *ctx = new_client(matrix_version);
 
+    if (shared_key_of[0] != '\0') {
+        SSL_CTX_set_psk_client_callback(ctx, take_shared_key);
+        /* In TLS 1.3 such a key is for SHA-256 (RFC 8446 section 4.2.11). */
+        CHECK(SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256") == 1);
+        CHECK(SSL_CTX_set_cipher_list(ctx, "PSK") == 1);
+    }
     if (client != NOBODY) {
         CHECK(SSL_CTX_use_certificate(ctx, client_certificate[client]) == 1);
         CHECK(SSL_CTX_use_PrivateKey(ctx, client_key) == 1);
@@ -191,7 +229,7 @@ static inline struct outcome visit(SSL_CTX *server_ctx, enum client who, SSL_SES
     SSL_set_bio(client, other, other);
     SSL_set_accept_state(server);
     SSL_set_connect_state(client);
-    CHECK(SSL_set_ex_data(client, 0, session) == 1 && SSL_set_tlsext_host_name(client, "a.example"));
+    CHECK(SSL_set_ex_data(client, 0, session) == 1 && SSL_set_tlsext_host_name(client, matrix_name));
     if (*session != NULL)
         CHECK(SSL_set_session(client, *session) == 1);
     for (int i = 0; i < 10 && done != 3; i++) {
@@ -430,6 +468,47 @@ static inline int check_matrix(enum keys keys, unsigned policies)
                     }
     CHECK(right == squares);
     return squares;
+}
+
+/* ---- clients that are known by a key ---- */
+
+static inline int on_servername_stay(SSL *ssl, int *alert, void *argument)
+{
+    (void)ssl;
+    (void)alert;
+    (void)argument;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static inline SSL_CTX *keyed_server_of(enum policy policy, SSL_psk_server_cb_func knows)
+{
+    SSL_CTX *ctx = server_of(policy);
+
+    CHECK(SSL_CTX_set_cipher_list(ctx, "PSK") == 1);
+    SSL_CTX_set_psk_server_callback(ctx, knows);
+    SSL_CTX_set_tlsext_servername_callback(ctx, on_servername_stay);
+    return ctx;
+}
+
+/* A key in common with one context opens no other, by no ticket. A context that has such
+   keys may ask all others for a certificate. */
+static inline void check_shared_keys(enum policy policy)
+{
+    SSL_CTX *of_alice = keyed_server_of(policy, knows_alice);
+    SSL_CTX *of_bob = keyed_server_of(policy, knows_bob);
+    SSL_SESSION *session = NULL;
+
+    shared_key_of = "alice";
+    for (int i = 0; i < 4; i++)
+        CHECK(visit(of_alice, NOBODY, &session).word ==
+              (matrix_version == TLS1_2_VERSION && i == 0 ? NEW : REUSED));
+    shared_key_of = "carol"; /* whom nobody knows: the ticket is what counts */
+    CHECK(visit(of_alice, NOBODY, &session).word == REUSED);
+    CHECK(visit(of_bob, NOBODY, &session).word != REUSED);
+    shared_key_of = "";
+    SSL_SESSION_free(session);
+    SSL_CTX_free(of_alice);
+    SSL_CTX_free(of_bob);
 }
 
 static inline void matrix_start(void)

@@ -147,7 +147,7 @@ static int always(void)
 }
 
 /* visit makes one connection on server, which may have had others, offers the session, and
-   replaces *session. */
+   replaces *session. It returns whether that was resumed, or -1 if the handshake failed. */
 static int visit(SSL *server, SSL_CTX *client_ctx, SSL_SESSION *offered, SSL_SESSION **session,
                  const char *name, int options)
 {
@@ -173,8 +173,8 @@ static int visit(SSL *server, SSL_CTX *client_ctx, SSL_SESSION *offered, SSL_SES
         done = (SSL_do_handshake(server) == 1) << 1;
         done |= SSL_do_handshake(client) == 1;
     }
-    CHECK(done == 3);
-    reused = SSL_session_reused(server);
+    reused = done == 3 ? SSL_session_reused(server) : -1;
+    ERR_clear_error();
     SSL_SESSION_free(*session);
     *session = SSL_get1_session(client);
     SSL_SESSION_free(ignored);
@@ -225,7 +225,7 @@ static void name_of_an_earlier_handshake_is_not_used(void)
     CHECK(server != NULL);
     CHECK(!visit(server, client, of_a, &refused, "a.example", 0));
     CHECK(SSL_clear(server) == 1);
-    CHECK(visit(server, client, of_b, &last, "b.example", 0)); /* by its id */
+    CHECK(visit(server, client, of_b, &last, "b.example", 0) == 1); /* by its id */
     SSL_free(server);
     if (has_ticket(last)) {
         SSL_CTX_flush_sessions(ctx, 0x7fffffff); /* as at another process */
@@ -238,6 +238,49 @@ static void name_of_an_earlier_handshake_is_not_used(void)
     SSL_SESSION_free(last);
     SSL_CTX_free(client);
     SSL_CTX_free(ctx);
+}
+
+static SSL_CTX *leads_to;
+
+static int on_servername(SSL *ssl, int *alert, void *argument)
+{
+    (void)alert;
+    (void)argument;
+    SSL_set_SSL_CTX(ssl, leads_to);
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(leads_to), NULL);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* The same SSL and the same random, twice. That the first handshake was looked at is nothing
+   to the second, whose name leads elsewhere. */
+static void every_handshake_is_looked_at_for_itself(void)
+{
+    static RAND_METHOD method = {NULL, random_bytes, NULL, NULL, random_bytes, always};
+    SSL_CTX *front = attached(hour), *open = attached(hour), *closed = attached(hour);
+    SSL_CTX *client = new_client(TLS1_2_VERSION);
+    SSL_SESSION *session = NULL, *last = NULL;
+    SSL *server;
+
+    CHECK(RAND_set_rand_method(&method) == 1);
+    SSL_CTX_set_verify(closed, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_tlsext_servername_callback(front, on_servername);
+    leads_to = open;
+    server = SSL_new(front);
+    CHECK(server != NULL);
+    CHECK(visit(server, client, NULL, &session, "a.example", 0) == 0 && has_ticket(session));
+    CHECK(SSL_clear(server) == 1);
+    CHECK(visit(server, client, session, &last, "a.example", 0) == 1);
+    leads_to = closed;
+    CHECK(SSL_clear(server) == 1);
+    CHECK(visit(server, client, last, &session, "a.example", 0) == -1);
+    CHECK(RAND_set_rand_method(NULL) == 1);
+    SSL_SESSION_free(session);
+    SSL_SESSION_free(last);
+    SSL_free(server);
+    SSL_CTX_free(client);
+    SSL_CTX_free(front);
+    SSL_CTX_free(open);
+    SSL_CTX_free(closed);
 }
 
 /* ---- names that differ ---- */
@@ -272,6 +315,7 @@ int main(void)
     RUN(budget_of_another_connection_is_its_own);
     RUN(name_of_an_earlier_handshake_is_not_used);
     RUN(every_byte_is_part_of_a_name);
+    RUN(every_handshake_is_looked_at_for_itself); /* last: it verifies clients */
     stekc_store_close(store);
     return 0;
 }

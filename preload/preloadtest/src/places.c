@@ -292,6 +292,33 @@ static void many_names_are_full_handshakes_at_worst(void)
     SSL_CTX_free(closed);
 }
 
+/* A host of many sites, one of which verifies its clients. */
+static void thousands_of_names_resume(void)
+{
+    enum { SITES = 4000 };
+    static SSL_SESSION *sessions[SITES];
+    SSL_CTX *at = front(OPEN), *open = server_of(OPEN), *closed = server_of(REQUIRED);
+    SSL_SESSION *verified = NULL;
+    char name[40];
+    int resumed = 0;
+
+    leads_to = closed;
+    CHECK(word_of(at, OF_CA, &verified) == NEW);
+    leads_to = open;
+    matrix_name = name;
+    for (int i = 0; i < 2 * SITES; i++) {
+        snprintf(name, sizeof name, "n%d.example", i % SITES);
+        resumed += word_of(at, NOBODY, &sessions[i % SITES]) == REUSED;
+    }
+    CHECK(resumed > SITES * 99 / 100);
+    for (int i = 0; i < SITES; i++)
+        SSL_SESSION_free(sessions[i]);
+    SSL_SESSION_free(verified);
+    SSL_CTX_free(at);
+    SSL_CTX_free(open);
+    SSL_CTX_free(closed);
+}
+
 /* A server that asks for a certificate after the handshake (TLS 1.3), as Apache does for
    some of its folders. */
 static void a_certificate_is_asked_for_after_the_handshake(void)
@@ -382,6 +409,125 @@ static void contexts_that_a_file_makes_verify(void)
     SSL_SESSION_free(session);
     SSL_CTX_free(one);
     SSL_CTX_free(other);
+}
+
+/* ---- clients that are known otherwise ---- */
+
+static int on_certificate_verify(SSL *ssl, void *argument)
+{
+    (void)argument;
+    SSL_set_verify(ssl, required, NULL);
+    return 1;
+}
+
+/* OpenSSL calls a certificate callback in full handshakes alone. */
+static void a_certificate_callback_asks_for_a_certificate(void)
+{
+    for (int has_servername = 0; has_servername < 2; has_servername++) {
+        SSL_CTX *open = server_of(OPEN), *closed = has_servername ? front(OPEN) : server_of(OPEN);
+        SSL_SESSION *session = NULL, *verified = NULL;
+
+        leads_to = closed;
+        CHECK(X509_STORE_add_cert(SSL_CTX_get_cert_store(closed), ca.certificate) == 1);
+        SSL_CTX_set_cert_cb(closed, on_certificate_verify, NULL);
+        CHECK(word_of(open, NOBODY, &session) == NEW);
+        CHECK(word_of(closed, NOBODY, &session) == REFUSED);
+        CHECK(word_of(closed, OF_CA, &verified) == NEW);
+        CHECK(word_of(closed, OF_CA, &verified) == REUSED);
+        CHECK(word_of(closed, NOBODY, &session) == REFUSED);
+        CHECK(word_of(open, NOBODY, &verified) == NEW);
+        SSL_SESSION_free(session);
+        SSL_SESSION_free(verified);
+        SSL_CTX_free(open);
+        SSL_CTX_free(closed);
+    }
+}
+
+/* The same key in TLS 1.3, by the other callback of two. */
+static int finds_alice(SSL *ssl, const unsigned char *identity, size_t size, SSL_SESSION **session)
+{
+    unsigned char key[SHARED_KEY_SIZE];
+
+    *session = NULL;
+    if (size != 5 || memcmp(identity, "alice", 5) != 0)
+        return 1;
+    memset(key, identity[0], sizeof key);
+    *session = SSL_SESSION_new();
+    return SSL_SESSION_set1_master_key(*session, key, sizeof key) == 1 &&
+           SSL_SESSION_set_cipher(*session, SSL_CIPHER_find(ssl, (const void *)"\x13\x01")) == 1 &&
+           SSL_SESSION_set_protocol_version(*session, TLS1_3_VERSION) == 1;
+}
+
+/* A context that has no certificate, and clients that it knows by a key. A ticket of others
+   does not come in their place; in TLS 1.2 it has another cipher. */
+static void a_ticket_is_no_shared_key(void)
+{
+    for (int finds = 0; finds < 2; finds++) {
+        SSL_CTX *open = server_of(OPEN), *keyed = SSL_CTX_new(TLS_server_method());
+        SSL_SESSION *session = NULL, *of_alice = NULL;
+
+        CHECK(SSL_CTX_set_session_id_context(keyed, (const void *)"server", 6) == 1);
+        CHECK(SSL_CTX_set_cipher_list(keyed, "PSK") == 1);
+        if (finds && matrix_version == TLS1_3_VERSION)
+            SSL_CTX_set_psk_find_session_callback(keyed, finds_alice);
+        else
+            SSL_CTX_set_psk_server_callback(keyed, knows_alice);
+        CHECK(word_of(open, NOBODY, &session) == NEW);
+        CHECK(word_of(keyed, NOBODY, &session) == REFUSED);
+        shared_key_of = "alice";
+        CHECK(word_of(keyed, NOBODY, &of_alice) != REFUSED);
+        CHECK(word_of(keyed, NOBODY, &of_alice) == REUSED);
+        shared_key_of = "bob"; /* whom this server does not know */
+        CHECK(word_of(keyed, NOBODY, &of_alice) == REUSED);
+        shared_key_of = "";
+        SSL_SESSION_free(session);
+        SSL_SESSION_free(of_alice);
+        SSL_CTX_free(open);
+        SSL_CTX_free(keyed);
+    }
+}
+
+static void a_shared_key_opens_its_context_alone(void)
+{
+    check_shared_keys(OPEN);
+    check_shared_keys(REQUIRED);
+}
+
+/* ---- more servername callbacks than the library can stand before ---- */
+
+#define CALLBACK(n)                                                                      \
+    static int on_servername_##n(SSL *ssl, int *alert, void *argument)                   \
+    {                                                                                    \
+        return on_servername(ssl, alert, argument) + 0 * n;                              \
+    }
+#define CALLBACKS(X)                                                                     \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)
+CALLBACKS(CALLBACK)
+
+static void more_servername_callbacks_than_usual(void)
+{
+#define POINTER(n) on_servername_##n,
+    static int (*const callbacks[])(SSL *, int *, void *) = {CALLBACKS(POINTER)};
+    enum { MANY = sizeof callbacks / sizeof callbacks[0] };
+    SSL_CTX *at = server_of(OPEN), *other = server_of(OPEN);
+    SSL_CTX *open = server_of(OPEN), *closed = server_of(REQUIRED);
+    SSL_SESSION *session = NULL;
+
+    for (int i = 0; i < MANY; i++)
+        SSL_CTX_set_tlsext_servername_callback(i < MANY - 1 ? other : at, callbacks[i]);
+    SSL_CTX_set_tlsext_servername_callback(other, callbacks[0]);
+    leads_to = open;
+    CHECK(word_of(at, NOBODY, &session) == NEW);
+    CHECK(word_of(at, NOBODY, &session) == NEW); /* where the name leads is known by now */
+    CHECK(word_of(at, NOBODY, &session) == REUSED);
+    leads_to = closed;
+    CHECK(word_of(at, NOBODY, &session) == REFUSED);
+    CHECK(word_of(at, OF_CA, &session) == NEW);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(at);
+    SSL_CTX_free(other);
+    SSL_CTX_free(open);
+    SSL_CTX_free(closed);
 }
 
 /* ---- data of a server's own ---- */
@@ -568,8 +714,13 @@ static const struct {
     CASE(a_hello_retry_comes_to_the_context_that_was_chosen),
     CASE(renewals_keep_the_scope),
     CASE(many_names_are_full_handshakes_at_worst),
+    CASE(thousands_of_names_resume),
     CASE(a_certificate_is_asked_for_after_the_handshake),
     CASE(no_session_id_context),
+    CASE(a_certificate_callback_asks_for_a_certificate),
+    CASE(a_ticket_is_no_shared_key),
+    CASE(a_shared_key_opens_its_context_alone),
+    CASE(more_servername_callbacks_than_usual),
     CASE(data_without_a_callback_is_the_servers),
     CASE(data_comes_to_no_context_that_reads_it_otherwise),
     CASE(numbers_that_the_server_takes_are_left_alone),

@@ -357,15 +357,16 @@ static int some_verify(int mode)
 
 /* SSL ex_data: numbers in place of pointers, so that nothing is freed. The first is the
    hello that the others are of, and what was done. */
-enum { ASSUMED = 1, SETTLED = 2, FLAGS = 0xff };
+enum { ASSUMED = 1, SETTLED = 2, RENAMED = 4, FLAGS = 0xff };
 static struct {
     atomic_int ready;
-    int hello, key, scope;
-} index_of = {0, -1, -1, -1};
+    int hello, key, name, scope;
+} index_of = {0, -1, -1, -1, -1};
 
 struct noted {
     uintptr_t hello; /* and flags */
-    uintptr_t key;   /* of the context and the name that the hello came with, or 0 */
+    uintptr_t key;   /* of the context and the name that the first hello came with, or 0 */
+    uintptr_t name;  /* number of that name */
     uintptr_t scope; /* that was assumed */
 };
 
@@ -379,9 +380,11 @@ static int has_indexes(void)
     if (!atomic_load(&index_of.ready)) {
         index_of.hello = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
         index_of.key = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
+        index_of.name = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
         index_of.scope = stekc_ex_index(CRYPTO_EX_INDEX_SSL, NULL);
         atomic_store_explicit(&index_of.ready,
-                              index_of.hello >= 0 && index_of.key >= 0 && index_of.scope >= 0,
+                              index_of.hello >= 0 && index_of.key >= 0 && index_of.name >= 0 &&
+                                  index_of.scope >= 0,
                               memory_order_release);
     }
     stekc_scope_unlock();
@@ -391,14 +394,15 @@ static int has_indexes(void)
 /* noted_on reads what is noted on ssl of its last ClientHello. */
 static struct noted noted_on(const SSL *ssl)
 {
-    struct noted noted = {0, 0, 0};
+    struct noted noted = {0, 0, 0, 0};
     uintptr_t hello = stekc_hello(ssl);
 
     if (atomic_load_explicit(&index_of.ready, memory_order_acquire))
         noted.hello = (uintptr_t)ossl.SSL_get_ex_data(ssl, index_of.hello);
     if (noted.hello == 0 || (noted.hello & ~(uintptr_t)FLAGS) != hello)
-        return (struct noted){hello, 0, 0};
+        return (struct noted){hello, 0, 0, 0};
     noted.key = (uintptr_t)ossl.SSL_get_ex_data(ssl, index_of.key);
+    noted.name = (uintptr_t)ossl.SSL_get_ex_data(ssl, index_of.name);
     noted.scope = (uintptr_t)ossl.SSL_get_ex_data(ssl, index_of.scope);
     return noted;
 }
@@ -406,6 +410,7 @@ static struct noted noted_on(const SSL *ssl)
 static int note(SSL *ssl, struct noted noted)
 {
     return has_indexes() && ossl.SSL_set_ex_data(ssl, index_of.key, (void *)noted.key) == 1 &&
+           ossl.SSL_set_ex_data(ssl, index_of.name, (void *)noted.name) == 1 &&
            ossl.SSL_set_ex_data(ssl, index_of.scope, (void *)noted.scope) == 1 &&
            ossl.SSL_set_ex_data(ssl, index_of.hello, (void *)noted.hello) == 1;
 }
@@ -426,43 +431,70 @@ static _Thread_local struct {
 
 /* ---- where a connection is ---- */
 
-/* key_of is the number of a context and a server name in what is remembered; 0 if it
-   cannot be told. The random bytes keep clients from choosing names with one number. */
-static uint64_t key_of(const struct standing *standing, const unsigned char *name, size_t size)
-{
-    unsigned char data[sizeof standing->own + STEK_GROUP_MAX], digest[EVP_MAX_MD_SIZE];
-    uint64_t key;
+/* A server name, as a client sent it. */
+struct name {
+    size_t size;
+    unsigned char bytes[STEK_GROUP_MAX];
+};
 
-    if (standing->sha256 == NULL)
+/* number_of_name is a number for name, another one for each salt; 0 if it cannot be told. */
+static uint64_t number_of_name(const EVP_MD *sha256, struct stekc_scope salt,
+                               const struct name *name)
+{
+    unsigned char data[sizeof salt + STEK_GROUP_MAX], digest[EVP_MAX_MD_SIZE];
+    uint64_t number;
+
+    if (sha256 == NULL)
         return 0;
-    memcpy(data, &standing->own, sizeof standing->own);
-    if (size > 0)
-        memcpy(data + sizeof standing->own, name, size);
-    if (ossl.EVP_Digest(data, sizeof standing->own + size, digest, NULL, standing->sha256, NULL) !=
-        1) {
+    memcpy(data, &salt, sizeof salt);
+    memcpy(data + sizeof salt, name->bytes, name->size);
+    if (ossl.EVP_Digest(data, sizeof salt + name->size, digest, NULL, sha256, NULL) != 1) {
         ossl.ERR_clear_error();
         return 0;
     }
-    memcpy(&key, digest, sizeof key);
-    return key;
+    memcpy(&number, digest, sizeof number);
+    return number;
 }
 
-/* key_of_offered is for the server name in the ClientHello being processed. */
-static uint64_t key_of_offered(const struct standing *standing, SSL *ssl)
+/* key_of is the number of a context and a server name in what is remembered. The random
+   bytes keep clients from choosing names with one number. */
+static uint64_t key_of(const struct standing *standing, const struct name *name)
 {
-    unsigned char name[STEK_GROUP_MAX];
-    size_t size;
-
-    return stekc_name_offered(ssl, name, &size) ? key_of(standing, name, size) : 0;
+    return number_of_name(standing->sha256, standing->own, name);
 }
 
-/* key_of_accepted is for the name of a full handshake whose extensions were read. */
-static uint64_t key_of_accepted(const struct standing *standing, const SSL *ssl)
+/* read_offered reads the server name in the ClientHello being processed. */
+static int read_offered(SSL *ssl, struct name *name)
 {
-    const char *name = ossl.SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    size_t size = name != NULL ? strlen(name) : 0;
+    return stekc_name_offered(ssl, name->bytes, &name->size);
+}
 
-    return size <= STEK_GROUP_MAX ? key_of(standing, (const unsigned char *)name, size) : 0;
+/* read_accepted reads that of a full handshake whose extensions were read. */
+static int read_accepted(const SSL *ssl, struct name *name)
+{
+    const char *text = ossl.SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+    name->size = text != NULL ? strlen(text) : 0;
+    if (name->size > STEK_GROUP_MAX)
+        return 0;
+    if (name->size > 0)
+        memcpy(name->bytes, text, name->size);
+    return 1;
+}
+
+/* note_name notes with what name a hello came to a context. A client can say another name
+   in the hello after a HelloRetryRequest: what comes of that is of neither. */
+static void note_name(struct noted *noted, const struct standing *standing,
+                      const struct name *name)
+{
+    uintptr_t number = (uintptr_t)number_of_name(standing->sha256, no_scope, name);
+
+    if (noted->key == 0) {
+        noted->key = (uintptr_t)key_of(standing, name);
+        noted->name = number;
+    } else if (noted->name != number) {
+        noted->hello |= RENAMED;
+    }
 }
 
 /* scope_at is that of tickets of a context with a verify mode. A context that nobody
@@ -486,11 +518,19 @@ static int permits(uintptr_t number, const struct standing *standing, int mode)
             (number == number_of(standing->own) || atomic_load(&standing->has_verified)));
 }
 
+/* is_renegotiating: the server has asked for another handshake, in which it may ask for what
+   it did not ask in the first. */
+static int is_renegotiating(const SSL *ssl)
+{
+    return ossl.SSL_ctrl((SSL *)ssl, SSL_CTRL_GET_NUM_RENEGOTIATIONS, 0, NULL) > 0;
+}
+
 enum stekc_place stekc_scope_offered(struct stekc_ticket *ticket)
 {
     const struct standing *standing = standing_of(ossl.SSL_get_SSL_CTX(ticket->ssl));
     int mode = mode_of(ticket->ssl, standing), known;
     struct noted noted;
+    struct name name;
     uint64_t key, strikes;
 
     if (!some_verify(mode))
@@ -499,11 +539,11 @@ enum stekc_place stekc_scope_offered(struct stekc_ticket *ticket)
         ticket->scope = scope_at(standing, mode, &known);
         return known ? STEKC_PLACE_KNOWN : STEKC_PLACE_UNKNOWN;
     }
-    key = standing != NULL ? key_of_offered(standing, ticket->ssl) : 0;
-    if (key == 0)
+    if (standing == NULL || is_renegotiating(ticket->ssl) || !read_offered(ticket->ssl, &name) ||
+        (key = key_of(standing, &name)) == 0)
         return STEKC_PLACE_UNKNOWN;
     noted = noted_on(ticket->ssl);
-    noted.key = noted.key != 0 ? noted.key : (uintptr_t)key;
+    note_name(&noted, standing, &name);
     if (!note(ticket->ssl, noted) || !find(key, &ticket->scope, &strikes))
         return STEKC_PLACE_UNKNOWN;
     return strikes < STRIKES ? STEKC_PLACE_KNOWN : STEKC_PLACE_MARKED;
@@ -532,30 +572,36 @@ void stekc_scope_hello(SSL *ssl)
 {
     const struct standing *standing = standing_of(ossl.SSL_get_SSL_CTX(ssl));
     struct noted noted;
+    struct name name;
 
     if (!some_verify(mode_of(ssl, standing)))
         return;
     noted = noted_on(ssl);
-    if (standing == NULL || noted.key != 0)
-        return; /* it was noted when a ticket was offered */
-    noted.key = (uintptr_t)key_of_accepted(standing, ssl);
+    if (standing == NULL || (noted.key != 0 && ossl.SSL_session_reused(ssl)) ||
+        !read_accepted(ssl, &name))
+        return; /* if it is resumed, the name was noted when the ticket was offered */
+    note_name(&noted, standing, &name);
     note(ssl, noted);
+}
+
+/* strike notes that a session ended, since its name has led to scope. */
+static void strike(struct noted noted, struct stekc_scope scope)
+{
+    if (noted.key != 0 && !(noted.hello & RENAMED))
+        learn(noted.key, scope, 1);
 }
 
 int stekc_scope_settled(SSL *ssl)
 {
     const struct standing *standing = standing_of(ossl.SSL_get_SSL_CTX(ssl));
     int mode = mode_of(ssl, standing), known;
-    struct noted noted;
 
     if (!some_verify(mode) || !ossl.SSL_session_reused(ssl) || assumed.ssl != ssl ||
         assumed.hello != stekc_hello(ssl))
         return 1;
     if (permits(assumed.scope, standing, mode))
         return 1;
-    noted = noted_on(ssl);
-    if (noted.key != 0)
-        learn(noted.key, scope_at(standing, mode, &known), 1);
+    strike(noted_on(ssl), scope_at(standing, mode, &known));
     return 0;
 }
 
@@ -611,11 +657,14 @@ static int mode_to_issue(const SSL *ssl, const SSL_SESSION *session, struct stan
 static void remember(SSL *ssl, struct noted noted, const struct standing *standing,
                      struct stekc_scope scope)
 {
+    struct name name;
     uint64_t key;
 
+    if (noted.hello & RENAMED || is_renegotiating(ssl))
+        return;
     if (noted.key != 0)
         learn(noted.key, scope, 0);
-    key = standing != NULL ? key_of_accepted(standing, ssl) : 0;
+    key = standing != NULL && read_accepted(ssl, &name) ? key_of(standing, &name) : 0;
     if (key != 0 && key != noted.key)
         learn(key, scope, 0);
 }
@@ -634,8 +683,7 @@ static enum stekc_place settle(SSL *ssl, SSL_SESSION *session, const struct stan
     if (noted.hello & SETTLED)
         return STEKC_PLACE_KNOWN;
     if (reused && is_wrong(ssl, session, noted, standing, mode)) {
-        if (noted.key != 0)
-            learn(noted.key, scope, 1);
+        strike(noted, scope);
         return STEKC_PLACE_WRONG;
     }
     if (reused && mode != SSL_VERIFY_NONE && !(noted.hello & ASSUMED))

@@ -236,6 +236,65 @@ static void a_hello_retry_comes_to_the_context_that_was_chosen(void)
     SSL_CTX_free(open);
 }
 
+static SSL_CTX *of_b;
+
+static int on_servername_by_name(SSL *ssl, int *alert, void *argument)
+{
+    SSL_CTX *of_others = leads_to;
+    int answer;
+
+    if (strcmp(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), "b.example") == 0)
+        leads_to = of_b;
+    answer = on_servername(ssl, alert, argument);
+    leads_to = of_others;
+    return answer;
+}
+
+/* A client that says another name when it is asked for another hello: what comes of that is
+   not remembered for the first name. */
+static void a_name_that_changes_in_a_hello_retry(void)
+{
+    SSL_CTX *at = server_of(OPEN), *closed = server_of(REQUIRED), *client_ctx;
+    SSL_SESSION *session = NULL, *ignored = NULL;
+    SSL *server, *client;
+    BIO *one, *other;
+
+    if (matrix_version != TLS1_3_VERSION)
+        return; /* which has none */
+    SSL_CTX_set_tlsext_servername_callback(at, on_servername_by_name);
+    of_b = server_of(OPEN);
+    leads_to = closed;
+    CHECK(word_of(at, OF_CA, &session) == NEW);
+    CHECK(word_of(at, OF_CA, &session) == REUSED);
+
+    client_ctx = client_context(NOBODY);
+    server = SSL_new(at);
+    client = SSL_new(client_ctx);
+    CHECK(SSL_set1_groups_list(server, "P-384") == 1);
+    CHECK(BIO_new_bio_pair(&one, 1 << 17, &other, 1 << 17) == 1);
+    SSL_set_bio(server, one, one);
+    SSL_set_bio(client, other, other);
+    SSL_set_accept_state(server);
+    SSL_set_connect_state(client);
+    CHECK(SSL_set_ex_data(client, 0, &ignored) == 1);
+    for (int step = 0; step < 6; step++) {
+        CHECK(SSL_set_tlsext_host_name(client, step == 0 ? "a.example" : "b.example") == 1);
+        SSL_do_handshake(client);
+        SSL_do_handshake(server);
+    }
+    CHECK(SSL_is_init_finished(server) && SSL_get_SSL_CTX(server) == of_b);
+    CHECK(word_of(at, OF_CA, &session) == REUSED);
+    SSL_SESSION_free(session);
+    SSL_SESSION_free(ignored);
+    SSL_free(server);
+    SSL_free(client);
+    SSL_CTX_free(client_ctx);
+    SSL_CTX_free(at);
+    SSL_CTX_free(closed);
+    SSL_CTX_free(of_b);
+}
+
+
 /* A chain of renewals stays where it began. */
 static void renewals_keep_the_scope(void)
 {
@@ -378,6 +437,59 @@ static void a_certificate_is_asked_for_after_the_handshake(void)
     SSL_SESSION_free(session);
     SSL_CTX_free(at);
     SSL_CTX_free(other);
+}
+
+/* The same in TLS 1.2, by a renegotiation: clients that are not asked go on as before. */
+static void a_certificate_is_asked_for_in_a_renegotiation(void)
+{
+    SSL_CTX *at = server_of(OPEN), *open = server_of(OPEN), *closed = server_of(REQUIRED);
+    SSL_CTX *client_ctx;
+    SSL_SESSION *session = NULL, *ignored = NULL;
+    SSL *server, *client;
+    BIO *one, *other;
+    X509 *shown;
+    char byte = 'x';
+
+    if (matrix_version != TLS1_2_VERSION)
+        return; /* which has none */
+    CHECK(X509_STORE_add_cert(SSL_CTX_get_cert_store(open), ca.certificate) == 1);
+    SSL_CTX_set_tlsext_servername_callback(at, on_servername_context_alone);
+    session = ticket_by_name(at, open, NOBODY);
+    client_ctx = client_context(OF_CA);
+    server = SSL_new(at);
+    client = SSL_new(client_ctx);
+    CHECK(BIO_new_bio_pair(&one, 1 << 17, &other, 1 << 17) == 1);
+    SSL_set_bio(server, one, one);
+    SSL_set_bio(client, other, other);
+    SSL_set_accept_state(server);
+    SSL_set_connect_state(client);
+    CHECK(SSL_set_ex_data(client, 0, &ignored) == 1 && SSL_set_tlsext_host_name(client, "a.example"));
+    for (int step = 0; step < 6; step++) {
+        SSL_do_handshake(client);
+        SSL_do_handshake(server);
+    }
+    SSL_set_verify(server, required, NULL);
+    CHECK(SSL_renegotiate(server) == 1);
+    for (int step = 0; step < 10; step++) {
+        SSL_do_handshake(server);
+        SSL_read(client, &byte, 1);
+        SSL_read(server, &byte, 1);
+    }
+    shown = SSL_get_peer_certificate(server);
+    CHECK(client_of_certificate(shown) == OF_CA);
+    X509_free(shown);
+    SSL_set_shutdown(client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_set_shutdown(server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(client);
+    SSL_free(server);
+    ERR_clear_error();
+    CHECK(word_of(at, NOBODY, &session) == REUSED);
+    SSL_SESSION_free(session);
+    SSL_SESSION_free(ignored);
+    SSL_CTX_free(client_ctx);
+    SSL_CTX_free(at);
+    SSL_CTX_free(open);
+    SSL_CTX_free(closed);
 }
 
 /* Verification asked for, and no session id context: OpenSSL alone never resumes such a
@@ -712,10 +824,12 @@ static const struct {
     CASE(the_verify_mode_stays_when_the_context_is_switched),
     CASE(one_name_on_two_listeners),
     CASE(a_hello_retry_comes_to_the_context_that_was_chosen),
+    CASE(a_name_that_changes_in_a_hello_retry),
     CASE(renewals_keep_the_scope),
     CASE(many_names_are_full_handshakes_at_worst),
     CASE(thousands_of_names_resume),
     CASE(a_certificate_is_asked_for_after_the_handshake),
+    CASE(a_certificate_is_asked_for_in_a_renegotiation),
     CASE(no_session_id_context),
     CASE(a_certificate_callback_asks_for_a_certificate),
     CASE(a_ticket_is_no_shared_key),

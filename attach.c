@@ -229,7 +229,7 @@ static enum stekc_result hold_context(SSL_CTX *ctx, struct stekc_report *report)
 {
     if (context_index < 0)
         context_index = stekc_ex_index(CRYPTO_EX_INDEX_SSL_CTX, (void (*)(void))on_context_free);
-    if (context_index < 0 || !stekc_age_init())
+    if (context_index < 0)
         return fail(report, STEKC_ERR_OPENSSL, "CRYPTO_get_ex_new_index failed");
     if (ossl.SSL_CTX_up_ref(ctx) != 1)
         return fail(report, STEKC_ERR_NOT_CTX, "the SSL_CTX was freed: its reference count is 0");

@@ -452,8 +452,6 @@ static enum stek_verdict on_encrypt(const struct stekc_binding *binding, struct 
     forget_errors(ticket, facts.state, verdict);
     count_issue(binding, &keyed.key, facts.state, verdict);
     stekc_wipe(&keyed.key, sizeof keyed.key);
-    if (binding->policy == STEK_POLICY_CAPPED)
-        stekc_age_hide(ticket->ssl);
     return verdict == STEK_BURN ? STEK_USE : verdict;
 }
 

@@ -477,6 +477,10 @@ void stekc_scope_unwatch(void);
 void stekc_scope_hello(struct ssl_st *ssl);
 int stekc_scope_settled(struct ssl_st *ssl);
 
+/* stekc_is_stamp tells the time of authentication, which stek keeps in the application data of
+   tickets, from data of a server's. Any thread. */
+int stekc_is_stamp(const void *data, size_t size);
+
 /* stekc_ex_index makes an index of ex_data for objects of an OpenSSL class; -1 if there is
    none. on_free, a CRYPTO_EX_free, may be NULL. After an attach. Low indexes are left to
    programs that use numbers of their own, or of another class. */

@@ -68,8 +68,6 @@
     X(SSL_CIPHER_get_id, OSSL_1_1_1, "a resumed session's cipher is a permitted one")    \
     X(OPENSSL_sk_num, OSSL_1_1_1, "a resumed session's cipher is a permitted one")       \
     X(OPENSSL_sk_value, OSSL_1_1_1, "a resumed session's cipher is a permitted one")     \
-    X(SSL_SESSION_set_ex_data, OSSL_1_1_1, "authentication time of a live session")      \
-    X(SSL_SESSION_get_ex_data, OSSL_1_1_1, "authentication time of a live session")      \
     X(SSL_ctrl, OSSL_1_1_1, "tells a renegotiation from a first handshake")              \
     X(SSL_get_rbio, OSSL_1_1_1, "tells one ClientHello from the next")                   \
     X(SSL_get_wbio, OSSL_1_1_1, "tells the hello after a HelloRetryRequest")             \

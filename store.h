@@ -99,9 +99,7 @@ int stekc_iv(const struct stekc_binding *binding, unsigned char iv[STEK_IV_SIZE]
 /* stekc_stamp writes the time of authentication into a ticket about to be
    encrypted; stekc_check_age refuses a ticket whose is too long ago, or whose session has
    a cipher that the connection may not use. Both are for
-   SSL_CTX_set_session_ticket_cb(3); arg is the binding. stekc_age_init comes before, once,
-   serialised by the caller; it returns 0 if OpenSSL has no ex_data left. */
-int stekc_age_init(void);
+   SSL_CTX_set_session_ticket_cb(3); arg is the binding. */
 int stekc_stamp(SSL *ssl, void *arg);
 SSL_TICKET_RETURN stekc_check_age(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                   size_t name_size, SSL_TICKET_STATUS status, void *arg);

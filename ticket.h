@@ -85,9 +85,4 @@ enum stekc_place stekc_scope_issued(struct stekc_ticket *ticket);
    about. */
 int stekc_scope_needs_renewal(void);
 
-/* ---- the age, ticket_age.c ---- */
-
-/* stekc_age_hide takes the stamp off the session of ssl, whose ticket has it now. */
-void stekc_age_hide(SSL *ssl);
-
 #endif

@@ -1,13 +1,9 @@
 /*
  * ticket_age.c - when the client of a ticket authenticated: a stamp in the ticket.
  *
- * The stamp is application data of the ticket (SSL_SESSION_set1_ticket_appdata(3)). A
- * server may keep data of its own there, so the stamp is in a session only while a ticket
- * is made of it. In between, the time is in the session's ex_data, which no ticket holds.
- *
- *     decrypted:   stekc_check_age  stamp -> ex_data
- *     issued:      stekc_stamp      ex_data -> stamp; the session is encoded;
- *                  stekc_age_hide   the stamp goes
+ * The stamp is application data of the ticket (SSL_SESSION_set1_ticket_appdata(3)), and of
+ * the session that a ticket was decrypted to. A server may keep data of its own there, which
+ * goes before a stamp. Under the preload a server that looks there sees no stamp.
  */
 #include "ticket.h"
 
@@ -21,28 +17,6 @@ static const unsigned char stamp_mark[] = "stek-at1";
 /* How far ahead of our clock another host's may have stamped a ticket, ns. */
 #define STAMP_AHEAD (INT64_C(60) * 1000000000)
 
-/* SSL_SESSION ex_data: the time itself in place of a pointer, so that nothing is freed. */
-static int time_index = -1;
-
-int stekc_age_init(void)
-{
-    if (time_index < 0)
-        time_index = ossl.CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_SESSION, 0, NULL, NULL,
-                                                  NULL, NULL);
-    return time_index >= 0;
-}
-
-static int remember(SSL_SESSION *session, int64_t authenticated)
-{
-    return ossl.SSL_SESSION_set_ex_data(session, time_index, (void *)(intptr_t)authenticated) == 1;
-}
-
-/* recall is 0 if nothing is remembered. */
-static int64_t recall(const SSL_SESSION *session)
-{
-    return (int64_t)(intptr_t)ossl.SSL_SESSION_get_ex_data(session, time_index);
-}
-
 enum data { NONE, STAMP, OF_THE_SERVER };
 
 /* data_of tells what data session carries, and reads the time of a stamp. */
@@ -55,7 +29,7 @@ static enum data data_of(SSL_SESSION *session, int64_t *authenticated)
 
     if (ossl.SSL_SESSION_get0_ticket_appdata(session, &data, &size) != 1 || size == 0)
         return NONE;
-    if (size != STAMP_SIZE || memcmp(data, stamp_mark, STAMP_MARK_SIZE) != 0)
+    if (!stekc_is_stamp(data, size))
         return OF_THE_SERVER;
     stamp = data;
     for (size_t i = STAMP_MARK_SIZE; i < STAMP_SIZE; i++)
@@ -87,33 +61,25 @@ int stekc_stamp(SSL *ssl, void *arg)
     const struct stekc_binding *binding = arg;
     SSL_SESSION *session = ossl.SSL_get_session(ssl);
     int64_t authenticated;
-    int reused, kept = 1;
+    int reused;
 
     if (session == NULL || data_of(session, &authenticated) != NONE)
-        return 1; /* data of the server's goes before a stamp */
-    authenticated = recall(session);
+        return 1;
     reused = ossl.SSL_session_reused(ssl);
-    if (authenticated == 0 && reused && !stekc_is_tls13(ssl))
+    if (reused && !stekc_is_tls13(ssl))
         return 1; /* OpenSSL's cache shares it with other threads; its start tells the time */
-    if (authenticated == 0) {
-        authenticated = reused ? session_start(session)
-                               : stekc_table_now(binding->store->table).low;
-        kept = remember(session, authenticated);
-    }
-    if (kept && write_stamp(session, authenticated))
+    authenticated = reused ? session_start(session)
+                           : stekc_table_now(binding->store->table).low;
+    if (write_stamp(session, authenticated))
         return 1;
     if (binding->soft)
         ossl.ERR_clear_error();
     return binding->soft;
 }
 
-void stekc_age_hide(SSL *ssl)
+int stekc_is_stamp(const void *data, size_t size)
 {
-    SSL_SESSION *session = ossl.SSL_get_session(ssl);
-    int64_t authenticated;
-
-    if (session != NULL && data_of(session, &authenticated) == STAMP)
-        ossl.SSL_SESSION_set1_ticket_appdata(session, NULL, 0);
+    return size == STAMP_SIZE && memcmp(data, stamp_mark, STAMP_MARK_SIZE) == 0;
 }
 
 /* permits tells that the connection may use the cipher of a session from before TLS 1.3.
@@ -167,10 +133,8 @@ SSL_TICKET_RETURN stekc_check_age(SSL *ssl, SSL_SESSION *session, const unsigned
         stekc_count(binding, STEK_COUNT_AGED);
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     }
-    if (data == STAMP)
-        ossl.SSL_SESSION_set1_ticket_appdata(session, NULL, 0);
     /* Now, because OpenSSL restarts a TLS 1.3 session before stekc_stamp. */
-    if (!remember(session, authenticated)) {
+    if (data == NONE && !write_stamp(session, authenticated)) {
         ossl.ERR_clear_error(); /* a full handshake follows */
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     }

@@ -60,6 +60,7 @@ static void fill(struct next *next, void *handle)
     FUNCTION(SSL_CTX_set_cert_cb);
     FUNCTION(SSL_CTX_set_psk_server_callback);
     FUNCTION(SSL_CTX_set_psk_find_session_callback);
+    FUNCTION(SSL_SESSION_get0_ticket_appdata);
     FUNCTION(SSL_CTX_set_options);
     FUNCTION(SSL_CTX_clear_options);
     FUNCTION(SSL_CTX_set_num_tickets);

@@ -11,6 +11,7 @@
 #ifndef STEK_NEXT_H
 #define STEK_NEXT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 _Static_assert(sizeof(long) == sizeof(uint64_t), "options are a long in 1.1.1, 64 bits since");
@@ -18,6 +19,7 @@ _Static_assert(sizeof(long) == sizeof(uint64_t), "options are a long in 1.1.1, 6
 struct ssl_ctx_st;
 struct ssl_st;
 struct ssl_method_st;
+struct ssl_session_st;
 struct ossl_lib_ctx_st;
 
 typedef void any_function(void);
@@ -39,6 +41,7 @@ struct next {
     void (*SSL_CTX_set_cert_cb)(struct ssl_ctx_st *, any_function *, void *);
     void (*SSL_CTX_set_psk_server_callback)(struct ssl_ctx_st *, any_function *);
     void (*SSL_CTX_set_psk_find_session_callback)(struct ssl_ctx_st *, any_function *);
+    int (*SSL_SESSION_get0_ticket_appdata)(struct ssl_session_st *, void **, size_t *);
     uint64_t (*SSL_CTX_set_options)(struct ssl_ctx_st *, uint64_t);
     uint64_t (*SSL_CTX_clear_options)(struct ssl_ctx_st *, uint64_t);
     int (*SSL_CTX_set_num_tickets)(struct ssl_ctx_st *, unsigned long);

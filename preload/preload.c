@@ -462,6 +462,24 @@ int SSL_CTX_set_session_ticket_cb(struct ssl_ctx_st *ctx, any_function *generate
                : 0;
 }
 
+/* A server that keeps no data in its tickets sees none: not the time of authentication that
+   stek keeps there. */
+int SSL_SESSION_get0_ticket_appdata(struct ssl_session_st *session, void **data, size_t *size)
+{
+    const struct next *next = atomic_load(&ours);
+
+    if (next == NULL)
+        next = next_for_context(NULL);
+    if (next == NULL || next->SSL_SESSION_get0_ticket_appdata == NULL ||
+        next->SSL_SESSION_get0_ticket_appdata(session, data, size) != 1)
+        return 0;
+    if (*data != NULL && stekc_is_stamp(*data, *size)) {
+        *data = NULL;
+        *size = 0;
+    }
+    return 1;
+}
+
 /* Some servers copy the options of the context that a name selects, on which no
    SSL_new is called. */
 uint64_t SSL_CTX_set_options(struct ssl_ctx_st *ctx, uint64_t options)

@@ -463,6 +463,8 @@ static enum stekc_result attach_held(SSL_CTX *ctx, struct stekc_store *store,
             stekc_store_release(unused);
         return result;
     }
+    if (options->verifies_clients)
+        stekc_scope_know_clients(ctx);
     report->warnings = warnings_for(ctx, options->window_seconds);
     return STEKC_OK;
 }

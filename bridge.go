@@ -118,6 +118,9 @@ func Attach(ctx unsafe.Pointer, ks *Keystore, options ...AttachOption) ([]Warnin
 		c.name_group = C.CString(config.nameGroup)
 		defer C.free(unsafe.Pointer(c.name_group))
 	}
+	if config.verifies {
+		c.verifies_clients = 1
+	}
 	if config.labelled {
 		c.client_auth = C.CString(config.clientAuth)
 		defer C.free(unsafe.Pointer(c.client_auth))

@@ -370,6 +370,7 @@ struct stekc_options {
     const char *data_form;   /* names the form of the data that the server keeps in tickets,
                                 or NULL */
     int own_data;            /* that form is of this context alone */
+    int verifies_clients;    /* also where its verify mode does not say so */
     int64_t window_seconds;  /* how long a ticket can be decrypted; 0 unknown */
 };
 

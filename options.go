@@ -120,6 +120,7 @@ type attachConfig struct {
 	labelled       bool
 	ticketData     string
 	formed         bool
+	verifies       bool
 }
 
 // WithPolicy chooses when tickets are renewed; the default is Capped.
@@ -170,6 +171,14 @@ func WithNameGroup(group string) AttachOption {
 // It has 1 to 255 bytes, none of them zero.
 func WithClientAuth(label string) AttachOption {
 	return func(c *attachConfig) { c.clientAuth, c.labelled = label, true }
+}
+
+// WithVerifiedClients says that a context verifies clients where its verify mode does not
+// tell yet: in a certificate callback (SSL_CTX_set_cert_cb(3)), which OpenSSL leaves out in
+// a resumption, or because the mode is set later. Its tickets then stay with the context, or
+// with its label, for every client.
+func WithVerifiedClients() AttachOption {
+	return func(c *attachConfig) { c.verifies = true }
 }
 
 // WithTicketData names the form of the data that the application keeps in its tickets

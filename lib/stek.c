@@ -272,6 +272,7 @@ static stek_status read_options(const stek_attach_options *given, struct stekc_o
     options->name_group = all.name_group;
     options->client_auth = all.client_auth;
     options->data_form = all.ticket_data;
+    options->verifies_clients = all.verifies_clients != 0;
     return STEK_OK;
 }
 

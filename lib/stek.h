@@ -188,6 +188,11 @@ typedef struct {
                                       SSL_CTX_set_session_ticket_cb(3): a ticket
                                       resumes only at contexts with the same name. 1
                                       to 255 bytes; copied */
+    int verifies_clients;          /* not 0: ctx verifies clients where its verify mode
+                                      does not tell yet, as in a certificate callback
+                                      (SSL_CTX_set_cert_cb(3)), which OpenSSL leaves
+                                      out in a resumption. Its tickets then stay with
+                                      it, or with its label, for every client */
 } stek_attach_options;
 
 /*

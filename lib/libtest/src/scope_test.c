@@ -60,6 +60,40 @@ static void data_stays_with_its_form(void)
         SSL_CTX_free(ctx[i]);
 }
 
+static int ask_for_a_certificate(SSL *ssl, void *argument)
+{
+    (void)argument;
+    SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    return 1;
+}
+
+/* OpenSSL does not call it in a resumption. */
+static void a_certificate_callback_that_asks_is_told(void)
+{
+    stek_attach_options options = {.size = sizeof options, .verifies_clients = 1};
+
+    for (int v = 0; v < 2; v++) {
+        SSL_CTX *open, *asks;
+        SSL_SESSION *session = NULL, *verified = NULL;
+
+        matrix_version = v ? TLS1_3_VERSION : TLS1_2_VERSION;
+        open = server_of(OPEN);
+        asks = new_server();
+        CHECK(SSL_CTX_set_session_id_context(asks, (const void *)"server", 6) == 1);
+        CHECK(X509_STORE_add_cert(SSL_CTX_get_cert_store(asks), ca.certificate) == 1);
+        SSL_CTX_set_cert_cb(asks, ask_for_a_certificate, NULL);
+        CHECK(stek_attach(asks, store, &options) == STEK_OK);
+        CHECK(visit(open, NOBODY, &session).word == NEW);
+        CHECK(visit(asks, NOBODY, &session).word == REFUSED);
+        CHECK(visit(asks, OF_CA, &verified).word == NEW);
+        CHECK(visit(asks, OF_CA, &verified).word == REUSED);
+        SSL_SESSION_free(session);
+        SSL_SESSION_free(verified);
+        SSL_CTX_free(open);
+        SSL_CTX_free(asks);
+    }
+}
+
 static void matrix(void)
 {
     matrix_is_watched = 0;
@@ -73,6 +107,7 @@ int main(void)
     matrix_start();
     RUN(options_are_checked);
     RUN(data_stays_with_its_form);
+    RUN(a_certificate_callback_that_asks_is_told);
     RUN(matrix);
     matrix_end();
     CHECK(stek_close(store) == STEK_OK);

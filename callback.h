@@ -459,6 +459,10 @@ enum stekc_result stekc_insist(void *ctx, struct stekc_report *report);
 struct ssl_ctx_st;
 void stekc_scope_know_clients(struct ssl_ctx_st *ctx);
 
+/* stekc_scope_may_ask says that ctx has a callback that may ask for a certificate, which
+   OpenSSL calls in full handshakes alone: each server name is New there once. Any thread. */
+void stekc_scope_may_ask(struct ssl_ctx_st *ctx);
+
 /*
  * For who can see servername callbacks being set, and stands before them.
  *

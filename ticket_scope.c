@@ -33,6 +33,7 @@ struct standing {
     const EVP_MD *sha256;       /* as long-lived as the context, which holds its binding */
     atomic_int has_verified;    /* a client, in this process */
     atomic_int knows_clients;   /* otherwise than its verify mode tells */
+    atomic_int may_ask;         /* a callback may ask for a certificate, in full handshakes */
     SSL_CTX *context;
     struct standing *previous, *next; /* in the list of all */
 };
@@ -353,6 +354,29 @@ static int some_verify(int mode)
     return get(&shared->verified) != 0;
 }
 
+void stekc_scope_may_ask(struct ssl_ctx_st *ctx)
+{
+    struct standing *standing = standing_of(ctx);
+
+    if (standing != NULL)
+        atomic_store(&standing->may_ask, 1);
+}
+
+/* is_open: what a connection will come to does not follow from its context and verify mode
+   when its ticket is offered. */
+static int is_open(const struct standing *standing)
+{
+    return atomic_load_explicit(&may_switch, memory_order_relaxed) ||
+           (standing != NULL && atomic_load_explicit(&standing->may_ask, memory_order_relaxed));
+}
+
+/* is_free: nobody here verifies clients, nor may come to. */
+static int is_free(const struct standing *standing, int mode)
+{
+    return !some_verify(mode) &&
+           !(standing != NULL && atomic_load_explicit(&standing->may_ask, memory_order_relaxed));
+}
+
 /* ---- what is noted on a connection ---- */
 
 /* SSL ex_data: numbers in place of pointers, so that nothing is freed. The first is the
@@ -533,9 +557,9 @@ enum stekc_place stekc_scope_offered(struct stekc_ticket *ticket)
     struct name name;
     uint64_t key, strikes;
 
-    if (!some_verify(mode))
+    if (is_free(standing, mode))
         return STEKC_PLACE_KNOWN;
-    if (!atomic_load_explicit(&may_switch, memory_order_relaxed)) {
+    if (!is_open(standing)) {
         ticket->scope = scope_at(standing, mode, &known);
         return known ? STEKC_PLACE_KNOWN : STEKC_PLACE_UNKNOWN;
     }
@@ -553,7 +577,7 @@ int stekc_scope_assumed(const struct stekc_ticket *ticket)
 {
     struct noted noted;
 
-    if (!atomic_load_explicit(&may_switch, memory_order_relaxed))
+    if (!is_open(standing_of(ossl.SSL_get_SSL_CTX(ticket->ssl))))
         return 1; /* what was offered is what will be */
     if (atomic_load_explicit(&is_watched, memory_order_relaxed)) {
         assumed.ssl = ticket->ssl;
@@ -713,11 +737,11 @@ enum stekc_place stekc_scope_issued(struct stekc_ticket *ticket)
     SSL_SESSION *session = ossl.SSL_get_session(ssl);
     int mode = mode_to_issue(ssl, session, standing);
 
-    if (!some_verify(mode))
+    if (is_free(standing, mode))
         return STEKC_PLACE_KNOWN;
     if (session == NULL)
         return STEKC_PLACE_UNKNOWN;
-    if (atomic_load_explicit(&may_switch, memory_order_relaxed))
+    if (is_open(standing))
         place = settle(ssl, session, standing, mode);
     if (place != STEKC_PLACE_KNOWN)
         return place;

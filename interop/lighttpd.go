@@ -13,7 +13,8 @@ var lighttpd = &Server{
 	Dialect: overHTTP,
 	Changed: "none",
 
-	TicketsOff: true,
+	TicketsOff:     true,
+	NewOncePerName: true,
 	Configure: func(t *testing.T, s *Site) []string {
 		s.folder(t, "www")
 		s.write(t, "www/index.html", "ok\n")

@@ -40,6 +40,11 @@ type Server struct {
 	// that is no longer current.
 	OwnTicketData bool
 
+	// NewOncePerName tells that the server has a certificate callback, which may ask for a
+	// client certificate. A new context of it resumes under a name after a full handshake
+	// by that name.
+	NewOncePerName bool
+
 	// Group is who has to read the table, if a process opens it that is
 	// neither root nor started by root. Empty: nobody.
 	Group string

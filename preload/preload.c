@@ -370,8 +370,7 @@ int SSL_CTX_set_tlsext_ticket_key_evp_cb(struct ssl_ctx_st *ctx, any_function *c
 }
 
 /* know_clients is called with each callback that tells ctx who its clients are, and returns
-   the libssl that made ctx. A certificate callback may ask for a certificate, and OpenSSL
-   calls it in full handshakes alone. */
+   the libssl that made ctx. */
 static const struct next *know_clients(struct ssl_ctx_st *ctx, any_function *callback)
 {
     const struct next *next = next_for_context(ctx);
@@ -381,10 +380,14 @@ static const struct next *know_clients(struct ssl_ctx_st *ctx, any_function *cal
     return next;
 }
 
+/* A certificate callback may ask for a certificate, and OpenSSL calls it in full handshakes
+   alone. */
 void SSL_CTX_set_cert_cb(struct ssl_ctx_st *ctx, any_function *callback, void *argument)
 {
-    const struct next *next = know_clients(ctx, callback);
+    const struct next *next = next_for_context(ctx);
 
+    if (callback != NULL && mark_of(next, ctx) != NULL)
+        stekc_scope_may_ask(ctx);
     if (next != NULL && next->SSL_CTX_set_cert_cb != NULL)
         next->SSL_CTX_set_cert_cb(ctx, callback, argument);
 }

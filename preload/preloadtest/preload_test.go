@@ -352,8 +352,12 @@ func TestAgentThatHasDiedIsReplaced(t *testing.T) {
 	require.NoError(t, syscall.Kill(agents[0], syscall.SIGKILL))
 	require.Eventually(t, func() bool { return len(agentsOf(t, store)) == 0 }, patience, 10*time.Millisecond)
 	name := regexp.MustCompile("@([0-9a-f]{16})").FindStringSubmatch(before)[1]
-	taken, err := net.Listen("unix", "@stek-table/"+name)
-	require.NoError(t, err)
+	var taken net.Listener
+	require.Eventually(t, func() bool { // once the kernel has ended it
+		var err error
+		taken, err = net.Listen("unix", "@stek-table/"+name)
+		return err == nil
+	}, patience, 10*time.Millisecond)
 	defer taken.Close()
 
 	_, err = io.WriteString(stdin, "\n")

@@ -394,8 +394,8 @@ struct noted {
     uintptr_t scope; /* that was assumed */
 };
 
-/* has_indexes makes the places for what is noted, once: not before some context verifies, since
-   each costs every connection of the process. */
+/* has_indexes makes the places for what is noted, once: not before some context verifies or may
+   ask for a certificate, since each costs every connection of the process. */
 static int has_indexes(void)
 {
     if (atomic_load_explicit(&index_of.ready, memory_order_acquire))
